@@ -1,0 +1,4 @@
+"""The application: values, verbs and the seams to the outside. Knows neither Flask nor Celery.
+
+Arrows inside: `wiring -> adapters | services -> ports -> model -> errors`.
+"""

@@ -1,0 +1,31 @@
+"""Brings a database to the newest schema; several starters at once wait for one another."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+
+from shared.adapters.records_sql import engine
+
+_SCRIPTS: Final = Path(__file__).parents[1] / "migrations"
+_LOCK: Final = 7_391_225  # any number, ours
+
+
+def migrate(url: str) -> None:
+    made = engine(url, pool_size=1)
+    try:
+        with made.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            command.upgrade(_config(connection), "head")
+    finally:
+        made.dispose()
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,201 @@
+"""Objects in a folder, for one box without S3 (`STORAGE_BACKEND=local`).
+
+An object is a file below `objects/`, linked into place so that creating is exclusive; its facts lie
+below `facts/` and are there first. One key belongs to one upload (the database sees to that), so
+facts written twice say the same. Links for outsiders are our own, signed and expiring.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import FileIO
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from shared.errors import KeyTaken, NotFound, Unavailable
+from shared.model.digest import crc64
+from shared.ports import OpenMultipart, Part, StoredObject
+
+_BLOCK: Final = 256 * 1024
+_SALT: Final = "sluice-object-link"
+_LONGEST_LINK_SECONDS: Final = 7 * 24 * 3600
+
+
+class DiskObjects:
+    def __init__(self, root: Path, *, base_url: str, secret: str) -> None:
+        self._root = root
+        self._base_url = base_url
+        self._signer = URLSafeTimedSerializer(secret, salt=_SALT)
+        for folder in ("objects", "facts", "parts"):
+            (root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def put(self, key: str, body: bytes, *, content_type: str, upload_id: str) -> str:
+        multipart_id = self.begin_multipart(key, content_type=content_type, upload_id=upload_id)
+        part = self.put_part(key, multipart_id, 1, 0, body)
+        return self.complete_multipart(key, multipart_id, [part])
+
+    def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
+        multipart_id = secrets.token_hex(16)
+        facts = {"key": key, "content_type": content_type, "upload_id": upload_id}
+        with _translated():
+            self._part_file(multipart_id).touch(mode=0o600)
+            self._part_facts(multipart_id).write_text(json.dumps(facts))
+        return multipart_id
+
+    def put_part(
+        self, key: str, multipart_id: str, number: int, offset: int, body: bytes | bytearray
+    ) -> Part:
+        del key
+        with _translated(), self._part_file(multipart_id).open("r+b") as target:
+            target.seek(offset)
+            target.write(body)
+        etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        return Part(number, offset, len(body), etag, crc64(body))
+
+    def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
+        source, said = self._part_file(multipart_id), self._part_facts(multipart_id)
+        etag = self.expected_etag(parts)
+        with _translated():
+            facts = json.loads(said.read_text())
+            facts |= {"etag": etag, "size": sum(part.length for part in parts)}
+            said.write_text(json.dumps(facts))
+            _sync(source)
+            _sync(said)
+            _put_in_place(said, self._facts_file(key), Path.replace)
+            try:
+                _put_in_place(source, self._object_file(key), os.link)
+            except FileExistsError as error:
+                raise KeyTaken("There is an object under this key.", key=key) from error
+        self.abort_multipart(key, multipart_id)
+        return etag
+
+    def abort_multipart(self, key: str, multipart_id: str) -> None:
+        del key
+        for path in (self._part_file(multipart_id), self._part_facts(multipart_id)):
+            path.unlink(missing_ok=True)
+
+    def expected_etag(self, body_or_parts: bytes | Sequence[Part]) -> str:
+        if isinstance(body_or_parts, bytes):
+            etags = [hashlib.md5(body_or_parts, usedforsecurity=False).hexdigest()]
+        else:
+            etags = [part.etag for part in body_or_parts]
+        joined = b"".join(bytes.fromhex(etag) for etag in etags)
+        return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(etags)}"
+
+    def find(self, key: str) -> StoredObject | None:
+        try:
+            with _translated():
+                body = self._object_file(key).stat()
+                facts = json.loads(self._facts_file(key).read_text())
+        except NotFound:
+            return None
+        return StoredObject(
+            key,
+            body.st_size,
+            facts["etag"],
+            facts["content_type"],
+            datetime.fromtimestamp(body.st_mtime, UTC),
+            {"upload-id": facts["upload_id"]},
+        )
+
+    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
+        with _translated():
+            source = self._object_file(key).open("rb", buffering=0)
+        return _blocks(source, start, stop)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            for path in (self._object_file(key), self._facts_file(key)):
+                with _translated():
+                    path.unlink(missing_ok=True)
+
+    def listing(self) -> Iterator[StoredObject]:
+        root = self._root / "objects"
+        for folder, _, names in os.walk(root):
+            for name in names:
+                key = (Path(folder) / name).relative_to(root).as_posix()
+                found = self.find(key)
+                if found is not None:
+                    yield found
+
+    def open_multiparts(self) -> Iterator[OpenMultipart]:
+        for said in (self._root / "parts").glob("*.json"):
+            with contextlib.suppress(FileNotFoundError):
+                started_at = datetime.fromtimestamp(said.stat().st_mtime, UTC)
+                yield OpenMultipart(json.loads(said.read_text())["key"], said.stem, started_at)
+
+    def presign(self, key: str, lifetime: timedelta, *, disposition: str, content_type: str) -> str:
+        said = [key, int(lifetime.total_seconds()), disposition, content_type]
+        return f"{self._base_url}/objects/{self._signer.dumps(said)}"
+
+    def opened(self, token: str) -> tuple[str, str, str]:
+        """Return key, disposition and type of one of our links. Raises `NotFound` otherwise."""
+        try:
+            said = self._signer.loads(token, max_age=_LONGEST_LINK_SECONDS)
+            key, lifetime, disposition, content_type = said
+            self._signer.loads(token, max_age=lifetime)
+        except (BadData, ValueError) as error:
+            raise NotFound("link") from error
+        return key, disposition, content_type
+
+    def url(self, key: str) -> str:
+        return f"{self._base_url}/objects/{quote(key)}"
+
+    def check(self) -> None:
+        with _translated():
+            if not os.access(self._root / "objects", os.W_OK):
+                raise Unavailable("objects", "The folder of objects can't be written.")
+
+    def _part_file(self, multipart_id: str) -> Path:
+        return self._root / "parts" / multipart_id
+
+    def _part_facts(self, multipart_id: str) -> Path:
+        return self._root / "parts" / f"{multipart_id}.json"
+
+    def _object_file(self, key: str) -> Path:
+        return self._root / "objects" / key
+
+    def _facts_file(self, key: str) -> Path:
+        return self._root / "facts" / f"{key}.json"
+
+
+def _blocks(source: FileIO, start: int, stop: int) -> Iterator[bytes]:
+    with source:
+        source.seek(start)
+        while start < stop and (block := source.read(min(_BLOCK, stop - start))):
+            start += len(block)
+            yield block
+
+
+def _put_in_place(source: Path, target: Path, put: Callable[[Path, Path], object]) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    put(source, target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except FileNotFoundError as error:
+        raise NotFound("object") from error
+    except OSError as error:
+        raise Unavailable("objects", "The folder of objects does not answer.") from error

@@ -1,0 +1,308 @@
+"""Objects in one S3 bucket, and whatever speaks S3.
+
+Signature version 4 always; payloads are not signed but carry a CRC-64/NVME that the store checks,
+because some stores accept a wrong payload hash. Where a store has no conditional writes, a HEAD
+before the write and the database's unique key stand in.
+"""
+
+import base64
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import KeyTaken, NotFound, Unavailable
+from shared.model.digest import crc64
+from shared.ports import OpenMultipart, Part, StoredObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchUpload"})
+_TAKEN: Final = frozenset(
+    {
+        "412",
+        "PreconditionFailed",
+        "409",
+        "ConditionalRequestConflict",
+        "BucketAlreadyExists",
+        "BucketAlreadyOwnedByYou",
+    }
+)
+_UNCONDITIONAL: Final = frozenset({"501", "NotImplemented"})
+_UPLOAD_ID: Final = "upload-id"
+_DELETE_BATCH: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class S3Place:
+    """Where the bucket is. `public_endpoint` is what clients reach, if that differs."""
+
+    bucket: str
+    region: str
+    endpoint: str | None = None
+    public_endpoint: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    session_token: str | None = None
+
+
+class S3Objects:
+    def __init__(self, place: S3Place) -> None:
+        self._place = place
+        self._client = s3_client(place, place.endpoint)
+        public = place.public_endpoint
+        self._signer = s3_client(place, public) if public else self._client
+        self._conditional = True
+
+    def put(self, key: str, body: bytes, *, content_type: str, upload_id: str) -> str:
+        def write(**condition: Any) -> str:
+            answer = self._client.put_object(
+                Bucket=self._place.bucket,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                Metadata={_UPLOAD_ID: upload_id},
+                ChecksumCRC64NVME=_base64(crc64(body)),
+                **condition,
+            )
+            return _bare(answer["ETag"])
+
+        return self._create_only(key, write)
+
+    def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
+        with _translated(key):
+            answer = self._client.create_multipart_upload(
+                Bucket=self._place.bucket,
+                Key=key,
+                ContentType=content_type,
+                Metadata={_UPLOAD_ID: upload_id},
+                ChecksumAlgorithm="CRC64NVME",
+                ChecksumType="FULL_OBJECT",
+            )
+            return answer["UploadId"]
+
+    def put_part(
+        self, key: str, multipart_id: str, number: int, offset: int, body: bytes | bytearray
+    ) -> Part:
+        checksum = crc64(body)
+        with _translated(key):
+            answer = self._client.upload_part(
+                Bucket=self._place.bucket,
+                Key=key,
+                UploadId=multipart_id,
+                PartNumber=number,
+                Body=cast("bytes", body),  # a bytearray will do, whatever the stubs say
+                ChecksumCRC64NVME=_base64(checksum),
+            )
+        return Part(number, offset, len(body), _bare(answer["ETag"]), checksum)
+
+    def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
+        listed: Any = [
+            {
+                "PartNumber": part.number,
+                "ETag": f'"{part.etag}"',
+                "ChecksumCRC64NVME": _base64(part.crc64),
+            }
+            for part in parts
+        ]
+
+        def write(**condition: Any) -> str:
+            answer = self._client.complete_multipart_upload(
+                Bucket=self._place.bucket,
+                Key=key,
+                UploadId=multipart_id,
+                MultipartUpload={"Parts": listed},
+                **condition,
+            )
+            return _bare(answer["ETag"])
+
+        return self._create_only(key, write)
+
+    def abort_multipart(self, key: str, multipart_id: str) -> None:
+        try:
+            with _translated(key):
+                self._client.abort_multipart_upload(
+                    Bucket=self._place.bucket, Key=key, UploadId=multipart_id
+                )
+        except NotFound:
+            return
+
+    def expected_etag(self, body_or_parts: bytes | Sequence[Part]) -> str:
+        if isinstance(body_or_parts, bytes):
+            return hashlib.md5(body_or_parts, usedforsecurity=False).hexdigest()
+        joined = b"".join(bytes.fromhex(part.etag) for part in body_or_parts)
+        digest = hashlib.md5(joined, usedforsecurity=False).hexdigest()
+        return f"{digest}-{len(body_or_parts)}"
+
+    def find(self, key: str) -> StoredObject | None:
+        try:
+            with _translated(key):
+                head = self._client.head_object(Bucket=self._place.bucket, Key=key)
+        except NotFound:
+            return None
+        return StoredObject(
+            key,
+            head["ContentLength"],
+            _bare(head["ETag"]),
+            head["ContentType"],
+            head["LastModified"],
+            head["Metadata"],
+        )
+
+    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
+        with _translated(key):
+            answer = self._client.get_object(
+                Bucket=self._place.bucket, Key=key, Range=f"bytes={start}-{stop - 1}"
+            )
+        return self._blocks(key, answer["Body"])
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), _DELETE_BATCH):
+            batch: Any = [{"Key": key} for key in keys[start : start + _DELETE_BATCH]]
+            with _translated("delete"):
+                answer = self._client.delete_objects(
+                    Bucket=self._place.bucket, Delete={"Objects": batch, "Quiet": True}
+                )
+            if answer.get("Errors"):
+                raise Unavailable("objects", "The object store kept some objects.")
+
+    def listing(self) -> Iterator[StoredObject]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._place.bucket)
+        with _translated("list"):
+            for page in pages:
+                for each in page.get("Contents", []):
+                    yield StoredObject(
+                        each["Key"],
+                        each["Size"],
+                        _bare(each["ETag"]),
+                        "",
+                        each["LastModified"],
+                        {},
+                    )
+
+    def open_multiparts(self) -> Iterator[OpenMultipart]:
+        paginator = self._client.get_paginator("list_multipart_uploads")
+        with _translated("list"):
+            for page in paginator.paginate(Bucket=self._place.bucket):
+                for each in page.get("Uploads", []):
+                    yield OpenMultipart(each["Key"], each["UploadId"], each["Initiated"])
+
+    def presign(self, key: str, lifetime: timedelta, *, disposition: str, content_type: str) -> str:
+        url: str = self._signer.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self._place.bucket,
+                "Key": key,
+                "ResponseContentDisposition": disposition,
+                "ResponseContentType": content_type,
+            },
+            ExpiresIn=int(lifetime.total_seconds()),
+        )
+        return url
+
+    def url(self, key: str) -> str:
+        endpoint = self._place.public_endpoint or self._place.endpoint
+        if endpoint is None:
+            return f"https://{self._place.bucket}.s3.{self._place.region}.amazonaws.com/{key}"
+        return f"{endpoint.rstrip('/')}/{self._place.bucket}/{key}"
+
+    def check(self) -> None:
+        try:
+            with _translated(self._place.bucket):
+                self._client.head_bucket(Bucket=self._place.bucket)
+        except NotFound as error:
+            raise Unavailable("objects", "The bucket does not exist.") from error
+
+    def make_bucket(self, origins: Sequence[str]) -> None:
+        """Make the bucket unless it is there, and let browsers of `origins` use it."""
+        bucket = self._place.bucket
+        with contextlib.suppress(KeyTaken), _translated(bucket):
+            self._client.create_bucket(Bucket=bucket)
+        rule: Any = {
+            "AllowedMethods": ["GET", "HEAD", "PUT", "POST", "DELETE"],
+            "AllowedOrigins": list(origins),
+            "AllowedHeaders": ["*"],
+            "ExposeHeaders": ["ETag"],
+            "MaxAgeSeconds": 3600,
+        }
+        with _translated(bucket):
+            self._client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+
+    def _create_only(self, key: str, write: Any) -> str:
+        if self._conditional:
+            try:
+                with _translated(key):
+                    return str(write(IfNoneMatch="*"))
+            except _NoConditions:
+                self._conditional = False
+        if self.find(key) is not None:
+            raise KeyTaken("There is an object under this key.", key=key)
+        with _translated(key):
+            return str(write())
+
+    def _blocks(self, key: str, body: Any) -> Iterator[bytes]:
+        with _translated(key), body:
+            yield from body.iter_chunks(256 * 1024)
+
+
+class _NoConditions(Exception):  # a signal between two lines of this module
+    pass
+
+
+def s3_client(place: S3Place, endpoint: str | None) -> "S3Client":
+    """Return a client with our timeouts: a hung store costs a minute, not four."""
+    return boto3.client(
+        "s3",
+        region_name=place.region,
+        endpoint_url=endpoint,
+        aws_access_key_id=place.access_key_id,
+        aws_secret_access_key=place.secret_access_key,
+        aws_session_token=place.session_token,
+        config=Config(
+            signature_version="s3v4",
+            connect_timeout=3,
+            read_timeout=15,
+            retries={"mode": "standard", "total_max_attempts": 4},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            max_pool_connections=32,
+            s3={
+                "payload_signing_enabled": False,
+                "addressing_style": "path" if endpoint else "auto",
+            },
+        ),
+    )
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    """Let no botocore exception past this module."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in _MISSING:
+            raise NotFound("object") from error
+        if code in _TAKEN:
+            raise KeyTaken("There is an object under this key.", key=key) from error
+        if code in _UNCONDITIONAL:
+            raise _NoConditions from error
+        raise Unavailable("objects", "The object store refused the request.") from error
+    except (BotoCoreError, OSError) as error:
+        raise Unavailable("objects", "The object store does not answer.") from error
+
+
+def _bare(etag: str) -> str:
+    return etag.strip('"')
+
+
+def _base64(checksum: int) -> str:
+    return base64.b64encode(checksum.to_bytes(8, "big")).decode()

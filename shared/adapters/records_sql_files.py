@@ -1,0 +1,182 @@
+"""Rows of files with their thumbnails, and of quotas."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+
+from shared.adapters.sql_rows import insert_unless_there, value
+from shared.adapters.tables import db_now, file_tags, files, quotas, thumbnails
+from shared.model.file import File, FileQuery, Thumbnail
+
+
+class SqlFileRows:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, file: File, lifetime: timedelta | None) -> File:
+        columns = asdict(file) | {
+            "created_at": db_now(),
+            "updated_at": db_now(),
+            "expires_at": None if lifetime is None else db_now(lifetime),
+        }
+        del columns["thumbnails"]
+        made = self._connection.execute(insert(files).values(columns).returning(files))
+        stored = made.mappings().one()
+        small = [asdict(each) | {"file_id": file.id} for each in file.thumbnails]
+        tags = [{"file_id": file.id, "tag": tag} for tag in file.tags]
+        for table, rows in ((thumbnails, small), (file_tags, tags)):
+            if rows:
+                self._connection.execute(insert(table), rows)
+        return _file(stored, file.thumbnails)
+
+    def find(self, file_id: str) -> File | None:
+        return next(iter(self._with_thumbnails(select(files).where(files.c.id == file_id))), None)
+
+    def page(self, query: FileQuery) -> list[File]:
+        column = files.c[query.sort]
+        statement = select(files).where(_matching(query))
+        if query.after is not None:
+            position, here = tuple_(column, files.c.id), tuple_(*query.after)
+            statement = statement.where(position < here if query.descending else position > here)
+        order = (
+            (column.desc(), files.c.id.desc()) if query.descending else (column.asc(), files.c.id)
+        )
+        statement = statement.order_by(*order).limit(query.limit).offset(query.offset)
+        return list(self._with_thumbnails(statement))
+
+    def count(self, query: FileQuery) -> int:
+        statement = select(func.count()).select_from(files).where(_matching(query))
+        return self._connection.execute(statement).scalar_one()
+
+    def mark_deleted(self, file_id: str) -> bool:
+        statement = (
+            update(files)
+            .where(files.c.id == file_id, files.c.deleted_at.is_(None))
+            .values(deleted_at=db_now(), updated_at=db_now())
+        )
+        return self._connection.execute(statement).rowcount == 1
+
+    def drop(self, file_id: str) -> bool:
+        return self._connection.execute(delete(files).where(files.c.id == file_id)).rowcount == 1
+
+    def expired(self, limit: int) -> list[File]:
+        old = and_(files.c.expires_at <= db_now(), files.c.deleted_at.is_(None))
+        statement = select(files).where(old).order_by(files.c.expires_at).limit(limit)
+        return list(self._with_thumbnails(statement))
+
+    def expire(self, file_id: str) -> bool:
+        over = and_(files.c.expires_at <= db_now(), files.c.deleted_at.is_(None))
+        statement = (
+            update(files)
+            .where(files.c.id == file_id, over)
+            .values(deleted_at=db_now(), updated_at=db_now())
+        )
+        return self._connection.execute(statement).rowcount == 1
+
+    def referred(self, keys: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for column in (files.c.key, thumbnails.c.key):
+            found |= set(self._connection.execute(select(column).where(column.in_(keys))).scalars())
+        return found
+
+    def deleted(self, older_than: timedelta, limit: int) -> list[File]:
+        old = files.c.deleted_at <= db_now(-older_than)
+        statement = select(files).where(old).order_by(files.c.deleted_at).limit(limit)
+        return list(self._with_thumbnails(statement))
+
+    def _with_thumbnails(self, statement: Any) -> Iterable[File]:
+        rows = list(self._connection.execute(statement).mappings())
+        ids = [row["id"] for row in rows]
+        small: defaultdict[str, list[Thumbnail]] = defaultdict(list)
+        found = self._connection.execute(
+            select(thumbnails).where(thumbnails.c.file_id.in_(ids)).order_by(thumbnails.c.size)
+        )
+        for each in found.mappings():
+            columns = {name: each[name] for name in each if name != "file_id"}
+            small[each["file_id"]].append(Thumbnail(**columns))
+        return [_file(row, small[row["id"]]) for row in rows]
+
+
+class SqlQuotaRows:
+    """`used` counts the bytes of files, `reserved` those that open uploads may still become."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def reserve(self, tenant: str, size: int) -> bool:
+        fresh = {"tenant": tenant, "used": 0, "reserved": 0}
+        insert_unless_there(self._connection, quotas, [fresh])
+        fits = or_(
+            quotas.c.limit_bytes.is_(None),
+            quotas.c.used + quotas.c.reserved + size <= quotas.c.limit_bytes,
+        )
+        statement = (
+            update(quotas)
+            .where(quotas.c.tenant == tenant, fits)
+            .values(reserved=quotas.c.reserved + size)
+        )
+        return self._connection.execute(statement).rowcount == 1
+
+    def release(self, tenant: str, size: int) -> None:
+        self._add(tenant, used=0, reserved=-size)
+
+    def use(self, tenant: str, size: int, reserved: int) -> None:
+        self._add(tenant, used=size, reserved=-reserved)
+
+    def free(self, tenant: str, size: int) -> None:
+        self._add(tenant, used=-size, reserved=0)
+
+    def _add(self, tenant: str, *, used: int, reserved: int) -> None:
+        statement = (
+            update(quotas)
+            .where(quotas.c.tenant == tenant)
+            .values(used=quotas.c.used + used, reserved=quotas.c.reserved + reserved)
+        )
+        self._connection.execute(statement)
+
+
+def _matching(query: FileQuery) -> ColumnElement[bool]:
+    columns = files.c
+    deleted = columns.deleted_at.is_not(None) if query.deleted else columns.deleted_at.is_(None)
+    alive = or_(columns.expires_at.is_(None), columns.expires_at > db_now())
+    wanted = [columns.tenant == query.tenant, deleted, alive]
+    exact = {
+        columns.owner: query.owner,
+        columns.category: query.category,
+        columns.folder: query.folder,
+        columns.reference: query.reference,
+        columns.content_type: query.content_type,
+    }
+    wanted += [column == wish for column, wish in exact.items() if wish is not None]
+    if query.tag is not None:
+        tagged = exists().where(file_tags.c.file_id == columns.id, file_tags.c.tag == query.tag)
+        wanted.append(tagged)
+    if query.text is not None:
+        named = columns.filename.icontains(query.text, autoescape=True)
+        wanted.append(or_(named, columns.description.icontains(query.text, autoescape=True)))
+    if query.created_after is not None:
+        wanted.append(columns.created_at > query.created_after)
+    if query.created_before is not None:
+        wanted.append(columns.created_at < query.created_before)
+    return and_(*wanted)
+
+
+def _file(row: RowMapping, small: Sequence[Thumbnail]) -> File:
+    return value(row, File, thumbnails=tuple(small))

@@ -1,0 +1,211 @@
+"""Rows of jobs, and of the named leases of periodic work."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from shared.adapters.sql_rows import insert_unless_there, value
+from shared.adapters.tables import db_now, jobs, leases, sightings
+from shared.model.job import Job
+from shared.model.lifecycle import FINAL_JOBS, Event, JobState, job_change
+
+
+class SqlJobRows:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, job: Job) -> Job:
+        now = {"created_at": db_now(), "updated_at": db_now(), "due_at": db_now()}
+        statement = insert(jobs).values(asdict(job) | now).returning(jobs)
+        return _job(self._connection.execute(statement).mappings().one())
+
+    def find(self, job_id: str) -> Job | None:
+        return self._first(jobs.c.id == job_id)
+
+    def of_upload(self, upload_id: str) -> Job | None:
+        return self._first(jobs.c.upload_id == upload_id)
+
+    def many(self, job_ids: Sequence[str]) -> list[Job]:
+        found = self._connection.execute(select(jobs).where(jobs.c.id.in_(job_ids)))
+        return [_job(row) for row in found.mappings()]
+
+    def claim(self, job_id: str, worker: str, lease: timedelta, max_attempts: int) -> Job | None:
+        _, running = job_change(Event.CLAIM)
+        mine = and_(jobs.c.id == job_id, _free(), jobs.c.attempts < max_attempts)
+        return self._write(
+            mine,
+            state=running,
+            fence=jobs.c.fence + 1,
+            attempts=jobs.c.attempts + 1,
+            lease_until=db_now(lease),
+            worker=worker,
+            step=None,
+            done=0,
+            error=None,
+            started_at=func.coalesce(jobs.c.started_at, db_now()),
+        )
+
+    def beat(self, job_id: str, fence: int, lease: timedelta) -> bool:
+        statement = (
+            update(jobs)
+            .where(_held(job_id, fence), jobs.c.state == JobState.RUNNING)
+            .values(lease_until=db_now(lease))
+        )
+        return self._connection.execute(statement).rowcount == 1
+
+    def note(self, job_id: str, fence: int, step: str, done: int) -> Job | None:
+        mine = and_(_held(job_id, fence), jobs.c.state == JobState.RUNNING)
+        return self._write(mine, step=step, done=done)
+
+    def advance(
+        self, job_id: str, event: Event, *, fence: int | None = None, **changes: Any
+    ) -> Job | None:
+        sources, target = job_change(event)
+        here = and_(jobs.c.id == job_id, jobs.c.state.in_(sources))
+        if fence is not None:
+            here = and_(here, jobs.c.fence == fence)
+        else:
+            changes["fence"] = jobs.c.fence + 1  # whoever runs it now has lost it
+        changes["finished_at"] = db_now() if target in FINAL_JOBS else None
+        if isinstance(pause := changes.pop("pause", None), timedelta):
+            changes["due_at"] = db_now(pause)
+        return self._write(here, state=target, lease_until=None, **changes)
+
+    def waiting(self, stale: timedelta, limit: int) -> list[Job]:
+        told_lately = jobs.c.dispatched_at > db_now(-stale)
+        statement = (
+            select(jobs)
+            .where(_free(), or_(jobs.c.dispatched_at.is_(None), ~told_lately))
+            .order_by(jobs.c.due_at)
+            .limit(limit)
+        )
+        return [_job(row) for row in self._connection.execute(statement).mappings()]
+
+    def dispatched(self, job_ids: Sequence[str]) -> None:
+        statement = update(jobs).where(jobs.c.id.in_(job_ids)).values(dispatched_at=db_now())
+        self._connection.execute(statement)
+
+    def queued(self) -> int:
+        due = and_(jobs.c.state == JobState.QUEUED, jobs.c.due_at <= db_now())
+        return self._connection.execute(select(func.count()).where(due)).scalar_one()
+
+    def drop(self, job_ids: Sequence[str]) -> None:
+        self._connection.execute(delete(jobs).where(jobs.c.id.in_(job_ids)))
+
+    def _first(self, where: ColumnElement[bool]) -> Job | None:
+        row = self._connection.execute(select(jobs).where(where)).mappings().first()
+        return None if row is None else _job(row)
+
+    def _write(self, where: ColumnElement[bool], **changes: Any) -> Job | None:
+        statement = (
+            update(jobs)
+            .where(where)
+            .values(version=jobs.c.version + 1, updated_at=db_now(), **changes)
+            .returning(jobs)
+        )
+        row = self._connection.execute(statement).mappings().first()
+        return None if row is None else _job(row)
+
+
+class SqlLeaseRows:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def take(self, name: str, holder: str, lease: timedelta) -> bool:
+        insert_unless_there(self._connection, leases, [{"name": name}])
+        free = or_(
+            leases.c.lease_until.is_(None),
+            leases.c.lease_until < db_now(),
+            leases.c.holder == holder,
+        )
+        statement = (
+            update(leases)
+            .where(leases.c.name == name, free)
+            .values(holder=holder, lease_until=db_now(lease), started_at=db_now())
+        )
+        return self._connection.execute(statement).rowcount == 1
+
+    def leave(self, name: str, holder: str, result: Mapping[str, Any] | None) -> None:
+        statement = (
+            update(leases)
+            .where(leases.c.name == name, leases.c.holder == holder)
+            .values(
+                lease_until=None,
+                finished_at=db_now(),
+                result=None if result is None else dict(result),
+            )
+        )
+        self._connection.execute(statement)
+
+    def results(self) -> list[dict[str, Any]]:
+        columns = leases.c
+        statement = select(
+            columns.name, columns.holder, columns.started_at, columns.finished_at, columns.result
+        ).order_by(columns.name)
+        return [dict(row) for row in self._connection.execute(statement).mappings()]
+
+    def seen(self, kind: str, names: Sequence[str], grace: timedelta) -> list[str]:
+        ripe = and_(_these(kind, names), sightings.c.first_seen_at <= db_now(-grace))
+        return list(self._connection.execute(select(sightings.c.name).where(ripe)).scalars())
+
+    def sighted(self, kind: str, names: Sequence[str], grace: timedelta) -> list[str]:
+        if not names:
+            return []
+        # Asked before it is noted: a first sighting is never the second, however short the grace.
+        ripe = self.seen(kind, names, grace)
+        these = _these(kind, names)
+        self._connection.execute(update(sightings).where(these).values(last_seen_at=db_now()))
+        rows = [
+            {"kind": kind, "name": name, "first_seen_at": db_now(), "last_seen_at": db_now()}
+            for name in names
+        ]
+        insert_unless_there(self._connection, sightings, rows)
+        return ripe
+
+    def sightings(self, kind: str, grace: timedelta, limit: int) -> list[str]:
+        statement = (
+            select(sightings.c.name)
+            .where(sightings.c.kind == kind, sightings.c.first_seen_at <= db_now(-grace))
+            .order_by(sightings.c.first_seen_at, sightings.c.name)
+            .limit(limit)
+        )
+        return list(self._connection.execute(statement).scalars())
+
+    def forget(self, kind: str, names: Sequence[str]) -> None:
+        self._connection.execute(delete(sightings).where(_these(kind, names)))
+
+    def forget_unseen(self, kind: str, since: datetime) -> None:
+        unseen = and_(sightings.c.kind == kind, sightings.c.last_seen_at < since)
+        self._connection.execute(delete(sightings).where(unseen))
+
+
+def _these(kind: str, names: Sequence[str]) -> ColumnElement[bool]:
+    return and_(sightings.c.kind == kind, sightings.c.name.in_(names))
+
+
+def _free() -> ColumnElement[bool]:
+    queued = and_(jobs.c.state == JobState.QUEUED, jobs.c.due_at <= db_now())
+    abandoned = and_(jobs.c.state == JobState.RUNNING, jobs.c.lease_until < db_now())
+    return or_(queued, abandoned)
+
+
+def _held(job_id: str, fence: int) -> ColumnElement[bool]:
+    return and_(jobs.c.id == job_id, jobs.c.fence == fence)
+
+
+def _job(row: RowMapping) -> Job:
+    return value(row, Job, state=JobState(row["state"]))

@@ -1,0 +1,93 @@
+"""Rows of the objects we answer for: a row stands before its object."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, update
+
+from shared.adapters.records_sql_uploads import is_alive
+from shared.adapters.sql_rows import insert_unless_there, value
+from shared.adapters.tables import db_now, files, objects, thumbnails, uploads
+from shared.records import ObjectRecord, ObjectState
+
+
+class SqlObjectRows:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def intend(self, key: str, upload_id: str) -> bool:
+        row = {
+            "key": key,
+            "upload_id": upload_id,
+            "state": ObjectState.INTENDED,
+            "updated_at": db_now(),
+        }
+        insert_unless_there(self._connection, objects, [row])
+        mine = and_(objects.c.key == key, objects.c.upload_id == upload_id)
+        again = update(objects).where(mine).values(updated_at=db_now(), state=ObjectState.INTENDED)
+        return self._connection.execute(again).rowcount == 1
+
+    def started(self, key: str, multipart_id: str | None) -> None:
+        statement = update(objects).where(objects.c.key == key)
+        self._connection.execute(statement.values(multipart_id=multipart_id, updated_at=db_now()))
+
+    def link(self, keys: Sequence[str]) -> None:
+        self._mark(keys, ObjectState.LINKED)
+
+    def deleting(self, keys: Sequence[str]) -> None:
+        self._mark(keys, ObjectState.DELETING)
+
+    def drop(self, keys: Sequence[str]) -> None:
+        self._connection.execute(delete(objects).where(objects.c.key.in_(keys)))
+
+    def of_upload(self, upload_id: str) -> list[ObjectRecord]:
+        return self._select(objects.c.upload_id == upload_id)
+
+    def known(self, keys: Sequence[str]) -> dict[str, ObjectRecord]:
+        return {record.key: record for record in self._select(objects.c.key.in_(keys))}
+
+    def stale(self, older_than: timedelta, limit: int) -> list[ObjectRecord]:
+        abandoned = and_(
+            objects.c.state == ObjectState.INTENDED,
+            objects.c.updated_at <= db_now(-older_than),
+            ~exists().where(uploads.c.id == objects.c.upload_id, is_alive()),
+        )
+        return self._select(or_(objects.c.state == ObjectState.DELETING, abandoned), limit)
+
+    def needed(self, key: str, upload_id: str) -> bool:
+        needed = or_(
+            exists().where(files.c.key == key),
+            exists().where(thumbnails.c.key == key),
+            exists().where(uploads.c.id == upload_id, is_alive()),
+        )
+        return bool(self._connection.execute(select(needed)).scalar_one())
+
+    def condemn(self, key: str, upload_id: str) -> bool:
+        if self.needed(key, upload_id):
+            return False
+        row = {
+            "key": key,
+            "upload_id": upload_id,
+            "state": ObjectState.DELETING,
+            "updated_at": db_now(),
+        }
+        insert_unless_there(self._connection, objects, [row])
+        mine = and_(
+            objects.c.key == key,
+            objects.c.upload_id == upload_id,
+            objects.c.state != ObjectState.LINKED,
+        )
+        statement = update(objects).where(mine)
+        marked = statement.values(state=ObjectState.DELETING, updated_at=db_now())
+        return self._connection.execute(marked).rowcount == 1
+
+    def _mark(self, keys: Sequence[str], state: ObjectState) -> None:
+        statement = update(objects).where(objects.c.key.in_(keys))
+        self._connection.execute(
+            statement.values(state=state, multipart_id=None, updated_at=db_now())
+        )
+
+    def _select(self, where: ColumnElement[bool], limit: int | None = None) -> list[ObjectRecord]:
+        statement = select(objects).where(where).order_by(objects.c.updated_at).limit(limit)
+        found = self._connection.execute(statement).mappings()
+        return [value(row, ObjectRecord, state=ObjectState(row["state"])) for row in found]

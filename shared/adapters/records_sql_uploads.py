@@ -1,0 +1,178 @@
+"""Rows of uploads, their chunks and their idempotency keys."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from shared.adapters.sql_rows import insert_unless_there, value
+from shared.adapters.tables import chunks, db_now, idempotency, objects, uploads
+from shared.model.lifecycle import FINAL_UPLOADS, Event, UploadState, upload_change
+from shared.model.upload import Chunk, Upload
+from shared.records import ObjectState
+
+
+class SqlUploadRows:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, upload: Upload, lifetime: timedelta) -> Upload:
+        columns = asdict(upload) | {
+            "created_at": db_now(),
+            "updated_at": db_now(),
+            "expires_at": db_now(lifetime),
+        }
+        statement = insert(uploads).values(columns).returning(uploads)
+        return _upload(self._connection.execute(statement).mappings().one())
+
+    def find(self, upload_id: str) -> Upload | None:
+        found = self._connection.execute(select(uploads).where(uploads.c.id == upload_id))
+        row = found.mappings().first()
+        return None if row is None else _upload(row)
+
+    def add_bytes(self, upload_id: str, length: int, *, at: int | None, reserve: int) -> bool:
+        open_here = and_(uploads.c.id == upload_id, uploads.c.state == UploadState.RECEIVING)
+        if at is not None:
+            open_here = and_(open_here, uploads.c.received == at)
+        statement = (
+            update(uploads)
+            .where(open_here)
+            .values(
+                received=uploads.c.received + length,
+                reserved=uploads.c.reserved + reserve,
+                updated_at=db_now(),
+            )
+        )
+        return self._connection.execute(statement).rowcount == 1
+
+    def advance(self, upload_id: str, event: Event) -> bool:
+        sources, target = upload_change(event)
+        statement = (
+            update(uploads)
+            .where(uploads.c.id == upload_id, uploads.c.state.in_(sources))
+            .values(state=target, updated_at=db_now())
+        )
+        return self._connection.execute(statement).rowcount == 1
+
+    def settle(self, upload_id: str, **facts: Any) -> None:
+        statement = update(uploads).where(uploads.c.id == upload_id).values(facts)
+        self._connection.execute(statement)
+
+    def remember(self, caller: tuple[str, str], key: str, fingerprint: str, upload_id: str) -> bool:
+        tenant, owner = caller
+        row = {
+            "tenant": tenant,
+            "owner": owner,
+            "key": key,
+            "fingerprint": fingerprint,
+            "upload_id": upload_id,
+        }
+        return insert_unless_there(self._connection, idempotency, [row])
+
+    def remembered(self, caller: tuple[str, str], key: str) -> tuple[str, str] | None:
+        tenant, owner = caller
+        columns = idempotency.c
+        statement = select(columns.fingerprint, columns.upload_id).where(
+            columns.tenant == tenant, columns.owner == owner, columns.key == key
+        )
+        row = self._connection.execute(statement).first()
+        return None if row is None else (row.fingerprint, row.upload_id)
+
+    def expired(self, limit: int) -> list[Upload]:
+        statement = (
+            select(uploads)
+            .where(uploads.c.state == UploadState.RECEIVING, uploads.c.expires_at <= db_now())
+            .order_by(uploads.c.expires_at)
+            .limit(limit)
+        )
+        return [_upload(row) for row in self._connection.execute(statement).mappings()]
+
+    def failed(self, older_than: timedelta, limit: int) -> list[Upload]:
+        here = and_(uploads.c.state == UploadState.FAILED, or_(_has_chunks(), _has_room()))
+        return self._since(older_than, limit, here)
+
+    def hold(self, upload_id: str, state: UploadState) -> bool:
+        # An UPDATE locks the row on both databases; `updated_at` stays what it was.
+        here = and_(uploads.c.id == upload_id, uploads.c.state == state)
+        statement = update(uploads).where(here).values(state=uploads.c.state)
+        return self._connection.execute(statement).rowcount == 1
+
+    def ended(self, older_than: timedelta, limit: int) -> list[Upload]:
+        intended = exists().where(
+            objects.c.upload_id == uploads.c.id, objects.c.state != ObjectState.LINKED
+        )
+        holds_nothing = ~or_(_has_chunks(), _has_room(), intended)
+        here = and_(uploads.c.state.in_(FINAL_UPLOADS), holds_nothing)
+        return self._since(older_than, limit, here)
+
+    def known(self, upload_ids: Sequence[str]) -> dict[str, Upload]:
+        statement = select(uploads).where(uploads.c.id.in_(upload_ids))
+        found = (_upload(row) for row in self._connection.execute(statement).mappings())
+        return {upload.id: upload for upload in found}
+
+    def drop(self, upload_ids: Sequence[str]) -> None:
+        for table, column in ((idempotency, idempotency.c.upload_id), (uploads, uploads.c.id)):
+            self._connection.execute(delete(table).where(column.in_(upload_ids)))
+
+    def _since(self, older_than: timedelta, limit: int, here: ColumnElement[bool]) -> list[Upload]:
+        statement = (
+            select(uploads)
+            .where(here, uploads.c.updated_at <= db_now(-older_than))
+            .order_by(uploads.c.updated_at)
+            .limit(limit)
+        )
+        return [_upload(row) for row in self._connection.execute(statement).mappings()]
+
+
+class SqlChunkRows:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, new: Sequence[Chunk]) -> bool:
+        rows = [asdict(chunk) | {"crc64": f"{chunk.crc64:016x}"} for chunk in new]
+        return insert_unless_there(self._connection, chunks, rows)
+
+    def of(self, upload_id: str, number: int | None = None) -> list[Chunk]:
+        statement = select(chunks).where(chunks.c.upload_id == upload_id)
+        if number is not None:
+            statement = statement.where(chunks.c.number == number)
+        found = self._connection.execute(statement.order_by(chunks.c.number, chunks.c.offset))
+        return [value(row, Chunk, crc64=int(row["crc64"], 16)) for row in found.mappings()]
+
+    def names(self, upload_id: str) -> set[str]:
+        statement = select(chunks.c.name).where(chunks.c.upload_id == upload_id)
+        return set(self._connection.execute(statement).scalars())
+
+    def drop(self, upload_id: str) -> None:
+        self._connection.execute(delete(chunks).where(chunks.c.upload_id == upload_id))
+
+
+def is_alive() -> ColumnElement[bool]:
+    """Say of a row of uploads that somebody may still work on it: it is open, or can be retried."""
+    retryable = and_(uploads.c.state == UploadState.FAILED, _has_chunks())
+    return or_(uploads.c.state.not_in(FINAL_UPLOADS), retryable)
+
+
+def _has_chunks() -> ColumnElement[bool]:
+    return exists().where(chunks.c.upload_id == uploads.c.id)
+
+
+def _has_room() -> ColumnElement[bool]:
+    return uploads.c.reserved != 0
+
+
+def _upload(row: RowMapping) -> Upload:
+    return value(row, Upload, state=UploadState(row["state"]))

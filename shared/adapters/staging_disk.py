@@ -1,0 +1,155 @@
+"""Staging in a folder: `{root}/{last two of id}/{upload id}/{number}.{offset}.{attempt}`.
+
+Every attempt writes a name of its own, so that neither a crash nor a frozen writer can touch bytes
+that a row points at. `keep` returns after the file and its folder entries are synced.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from shared.errors import AppError, Damaged, StorageFull, Unavailable
+from shared.model.upload import Chunk
+from shared.ports import StagedChunk
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+class DiskChunkWriter:
+    def __init__(self, path: Path, length: int | None) -> None:
+        self.name = path.name
+        self._path = path
+        self._length = length
+        self._written = 0
+        with _translated():
+            made = not path.parent.is_dir()
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if made:
+                _sync_folder(path.parent.parent)
+                _sync_folder(path.parent.parent.parent)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            self._file: int | None = os.open(path, flags, 0o600)
+        try:
+            self._set_aside(length)
+        except AppError:
+            self.drop()
+            raise
+
+    def write(self, block: bytes, /) -> None:
+        view = memoryview(block)
+        with _translated():
+            while view:
+                # A short count is how a full disk says so before it says ENOSPC.
+                count = os.write(self._descriptor(), view)
+                self._written += count
+                view = view[count:]
+
+    def keep(self) -> None:
+        with _translated():
+            if self._length is not None and self._written < self._length:
+                os.ftruncate(self._descriptor(), self._written)
+            os.fdatasync(self._descriptor())
+            self._close()
+            _sync_folder(self._path.parent)
+
+    def drop(self) -> None:
+        self._close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def _set_aside(self, length: int | None) -> None:
+        if not length or not hasattr(os, "posix_fallocate"):
+            return
+        with _translated():
+            try:
+                os.posix_fallocate(self._descriptor(), 0, length)
+            except OSError as error:
+                if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:
+                    raise
+
+    def _descriptor(self) -> int:
+        if self._file is None:
+            raise Unavailable("staging", "The chunk is closed.")
+        return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            descriptor, self._file = self._file, None
+            os.close(descriptor)
+
+
+class DiskStaging:
+    """One folder, private to this service. Keeps `floor` bytes of its disk free."""
+
+    def __init__(self, root: Path, *, floor: int = 0) -> None:
+        self._root = root
+        self._floor = floor
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def writer(
+        self, upload_id: str, number: int, offset: int, length: int | None
+    ) -> DiskChunkWriter:
+        if self.free_bytes() - (length or 0) < self._floor:
+            raise StorageFull("There is no room for more uploads now; try again later.")
+        name = f"{number:08d}.{offset:015d}.{secrets.token_hex(6)}"
+        return DiskChunkWriter(self._folder(upload_id) / name, length)
+
+    def read(self, chunk: Chunk, block_size: int) -> Iterator[bytes]:
+        try:
+            with (self._folder(chunk.upload_id) / chunk.name).open("rb", buffering=0) as source:
+                while block := source.read(block_size):
+                    yield block
+        except FileNotFoundError as error:
+            raise Damaged("A staged chunk is gone.", number=chunk.number) from error
+        except OSError as error:
+            raise Unavailable("staging", "Staging can't be read.") from error
+
+    def discard(self, upload_id: str, names: Iterable[str]) -> None:
+        folder = self._folder(upload_id)
+        for name in names:
+            with contextlib.suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # only when it is empty
+
+    def clear(self, upload_id: str) -> None:
+        shutil.rmtree(self._folder(upload_id), ignore_errors=True)
+
+    def listing(self) -> Iterator[StagedChunk]:
+        for folder in self._root.glob("??/*"):
+            for path in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    facts = path.stat()
+                    touched_at = datetime.fromtimestamp(facts.st_mtime, UTC)
+                    yield StagedChunk(folder.name, path.name, facts.st_size, touched_at)
+
+    def free_bytes(self) -> int:
+        with _translated():
+            return shutil.disk_usage(self._root).free
+
+    def _folder(self, upload_id: str) -> Path:
+        return self._root / upload_id[-2:] / upload_id
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StorageFull("There is no room for more uploads now; try again later.") from error
+        raise Unavailable("staging", "Staging does not answer.") from error

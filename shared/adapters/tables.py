@@ -1,0 +1,299 @@
+"""The tables, and the two types both databases share.
+
+Times are whole milliseconds since 1970 in a BIGINT: one arithmetic and one order on SQLite and
+PostgreSQL. `db_now` is the only clock that leases, expiries and schedules know.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    literal,
+    type_coerce,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware time in UTC, kept as milliseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        del dialect
+        return None if value is None else (value - _EPOCH) // _MILLISECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        return None if value is None else _EPOCH + int(value) * _MILLISECOND
+
+
+class _Now(FunctionElement[Any]):
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(_Now, "sqlite")
+def _now_in_sqlite(element: _Now, compiler: SQLCompiler, **options: Any) -> str:
+    del element, compiler, options
+    return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
+
+
+@compiles(_Now, "postgresql")
+def _now_in_postgresql(element: _Now, compiler: SQLCompiler, **options: Any) -> str:
+    # now() stands still inside a transaction; a lease must not.
+    del element, compiler, options
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+def db_now(after: timedelta = timedelta()) -> ColumnElement[datetime]:
+    """Return the database's time, shifted by `after`."""
+    now: ColumnElement[int] = _Now()
+    shift = after // _MILLISECOND
+    return type_coerce(now + literal(shift, BigInteger) if shift else now, Instant)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+_ID: Final = String(36)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("folder", Text),
+    Column("description", Text),
+    Column("size", BigInteger),
+    Column("chunk_size", BigInteger, nullable=False),
+    Column("declared_type", String(255)),
+    Column("sha256", String(64)),
+    Column("attributes", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("is_public", Boolean, nullable=False),
+    Column("expires_in", BigInteger),
+    Column("reference", String(255)),
+    Column("profile", String(64), nullable=False),
+    Column("key", Text, nullable=False, unique=True),
+    Column("received", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index(None, "state", "expires_at"),
+    Index(None, "state", "updated_at"),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("upload_id", _ID, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("length", BigInteger, nullable=False),
+    Column("crc64", String(16), nullable=False),
+    Column("name", String(80), nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("owner", String(255), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("upload_id", _ID, nullable=False, index=True),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("upload_id", _ID, nullable=False, unique=True),
+    Column("tenant", String(64), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("step", String(32)),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("outages", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("error", JSON(none_as_null=True)),
+    Column("worker", String(255)),
+    Column("due_at", Instant, nullable=False),
+    Column("lease_until", Instant),
+    Column("dispatched_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("updated_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Index(None, "state", "due_at"),
+    Index(None, "finished_at"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("upload_id", _ID, unique=True),
+    Column("tenant", String(64), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("folder", Text),
+    Column("description", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("content_type", String(255), nullable=False),
+    Column("declared_type", String(255)),
+    Column("category", String(16), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("etag", String(255), nullable=False),
+    Column("key", Text, nullable=False, unique=True),
+    Column("is_public", Boolean, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("attributes", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("reference", String(255)),
+    Column("profile", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("expires_at", Instant, index=True),
+    Column("deleted_at", Instant, index=True),
+    Index(None, "tenant", "owner", "created_at", "id"),
+    Index(None, "tenant", "owner", "filename", "id"),
+    Index(None, "tenant", "owner", "size", "id"),
+    Index(None, "tenant", "reference"),
+)
+
+file_tags = Table(
+    "file_tags",
+    metadata,
+    Column("file_id", _ID, ForeignKey("files.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", String(128), primary_key=True),
+)
+
+thumbnails = Table(
+    "thumbnails",
+    metadata,
+    Column("file_id", _ID, ForeignKey("files.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("content_type", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("upload_id", _ID, nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("multipart_id", Text),
+    Column("updated_at", Instant, nullable=False),
+    Index(None, "state", "updated_at"),
+)
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("limit_bytes", BigInteger),
+    Column("used", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("tenant", String(64), nullable=False, index=True),
+    Column("created_by", String(255), nullable=False),
+    Column("owner", String(255)),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("description", Text),
+    Column("enabled", Boolean, nullable=False),
+    Column("disabled_reason", Text),
+    Column("secret", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("event_id", String(64), nullable=False),
+    Column(
+        "webhook_id", _ID, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("type", String(32), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("lease_until", Instant),
+    Column("response_status", Integer),
+    Column("error", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("delivered_at", Instant),
+    UniqueConstraint("webhook_id", "event_id"),
+    Index(None, "state", "due_at"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(255)),
+    Column("lease_until", Instant),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    Column("result", JSON(none_as_null=True)),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("first_seen_at", Instant, nullable=False),
+    Column("last_seen_at", Instant, nullable=False),
+)

@@ -1,0 +1,191 @@
+"""Settings: environment variables, or lines of `.env`. The only reader of the environment.
+
+Every setting is in `docs/settings.md` and `.env.example`; sizes are bytes or `8MiB`, durations are
+seconds unless the name says otherwise.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BeforeValidator, ByteSize, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_SHORTEST_SECRET: Final = 32
+
+
+def _listed(text: Any) -> Any:
+    return (
+        [part.strip() for part in text.split(",") if part.strip()]
+        if isinstance(text, str)
+        else text
+    )
+
+
+def _nothing(text: Any) -> Any:
+    return None if text == "" else text
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Text = Annotated[str | None, BeforeValidator(_nothing)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_nothing)]
+Size = Annotated[ByteSize | None, BeforeValidator(_nothing)]
+
+
+class Settings(BaseSettings):
+    """All settings of all processes."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    port: int = Field(8080, ge=1, le=65535, description="Where the web listens.")
+    bind: str = Field("127.0.0.1", description="The address the web listens on.")
+    base_url: Text = Field(
+        None, description="Where clients reach us; http://127.0.0.1:PORT unless set."
+    )
+    data_dir: Path = Field(
+        Path("data"), description="Where the embedded parts and staging keep theirs."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="What is logged."
+    )
+    log_format: Literal["json", "text"] = Field(
+        "json", description="JSON lines, or readable columns."
+    )
+
+    database_url: Text = Field(
+        None, description="SQLite or PostgreSQL; sqlite in DATA_DIR unless set."
+    )
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="The broker and the job board.")
+
+    storage_backend: Literal["s3", "local"] = Field(
+        "s3", description="Where files end: S3 or a folder."
+    )
+    s3_bucket_name: str = Field("uploads", description="The bucket.")
+    s3_region: str = Field("us-east-1", description="Its region.")
+    s3_endpoint_url: Text = Field(None, description="Any store that speaks S3; AWS unless set.")
+    s3_public_endpoint_url: Text = Field(
+        None, description="The same as clients reach it, for presigned links."
+    )
+    s3_access_key_id: Text = Field(None, description="Credentials; the SDK's own chain unless set.")
+    s3_secret_access_key: Secret = Field(None, description="Credentials.")
+    s3_session_token: Secret = Field(None, description="For temporary credentials.")
+    staging_dir: Path | None = Field(
+        None, description="Where chunks wait; DATA_DIR/staging unless set."
+    )
+    staging_floor: ByteSize = Field(
+        ByteSize(256 * 1024**2), description="Disk space that is never used."
+    )
+
+    jwt_algorithm: Literal["HS256", "RS256", "ES256"] = Field(
+        "HS256", description="The one accepted algorithm."
+    )
+    jwt_secret_key: Secret = Field(None, description="For HS256; at least 32 characters.")
+    jwt_public_key: Text = Field(None, description="For RS256 and ES256, in PEM.")
+    jwt_jwks_url: Text = Field(None, description="Or where the issuer publishes its keys.")
+    jwt_issuer: Text = Field(None, description="Checked when set.")
+    jwt_audience: Text = Field(None, description="Checked when set.")
+
+    link_secret_key: Secret = Field(
+        None, description="Signs the links of STORAGE_BACKEND=local; JWT_SECRET_KEY unless set."
+    )
+
+    chunk_size: ByteSize = Field(
+        ByteSize(8 * 1024**2), description="Of chunks, when the client names none."
+    )
+    upload_expiry_minutes: int = Field(
+        1440, ge=1, description="How long an unfinished upload lives."
+    )
+    allow_empty_files: bool = Field(False, description="Let files of no bytes through.")
+    max_size_image: ByteSize = Field(ByteSize(100 * 1024**2), description="The largest image.")
+    max_size_audio: ByteSize = Field(ByteSize(5 * 1024**3), description="The largest audio file.")
+    max_size_video: ByteSize = Field(ByteSize(50 * 1024**3), description="The largest video.")
+    max_size_document: ByteSize = Field(ByteSize(5 * 1024**3), description="The largest document.")
+    profiles_file: Path | None = Field(
+        None, description="TOML with profiles that narrow or widen the types."
+    )
+    thumbnail_sizes: str = Field(
+        "small=150,medium=400,large=1024", description="Names and longer sides in pixels."
+    )
+    max_pixels: int = Field(50_000_000, ge=1, description="The largest image that is decoded.")
+    presigned_url_expiry: int = Field(
+        3600, ge=1, le=604800, description="Of links, when none is asked for."
+    )
+
+    lease_seconds: float = Field(30, gt=0, description="How long a silent worker keeps its job.")
+    heartbeat_seconds: float = Field(8, gt=0, description="How often a worker extends its lease.")
+    max_attempts: int = Field(3, ge=1, description="How often a job is tried.")
+    reconcile_seconds: float = Field(5, gt=0, description="How often forgotten work is looked for.")
+    redispatch_seconds: float = Field(
+        15, gt=0, description="When a queued job counts as forgotten."
+    )
+    failed_upload_days: float = Field(
+        7, gt=0, description="How long a failed upload can be retried."
+    )
+    deleted_file_days: float = Field(
+        30, gt=0, description="When a deleted file is removed for good."
+    )
+    job_record_days: float = Field(
+        30, gt=0, description="How long ended uploads and jobs are kept."
+    )
+    sweep_grace_hours: float = Field(
+        24, ge=0, description="Age and time between two sightings of an orphan."
+    )
+    sweep_cap: int = Field(1000, ge=1, description="How many things one run of a sweep removes.")
+
+    webhook_allow_private: bool = Field(
+        False, description="Webhooks may go to private addresses: tests only."
+    )
+    cors_origins: Names = Field(["*"], description="Browsers' origins that may call the API.")
+
+    web_workers: int = Field(2, ge=1, description="Processes of the web.")
+    web_threads: int = Field(64, ge=4, description="Threads of each.")
+    worker_concurrency: int = Field(2, ge=1, description="Jobs a worker runs at once.")
+    parallel_parts: int = Field(4, ge=1, le=16, description="S3 parts a job sends at once.")
+    flower_url: Text = Field(None, description="Where operators reach Flower; shown, not used.")
+
+    @model_validator(mode="after")
+    def _refuse_what_contradicts(self) -> Self:
+        if self.lease_seconds < 3 * self.heartbeat_seconds:
+            raise ValueError("LEASE_SECONDS is less than three HEARTBEAT_SECONDS")
+        secret = self.jwt_secret_key
+        if self.jwt_algorithm == "HS256":
+            if secret is not None and len(secret.get_secret_value()) < _SHORTEST_SECRET:
+                raise ValueError(f"JWT_SECRET_KEY is shorter than {_SHORTEST_SECRET} characters")
+        elif self.jwt_public_key is None and self.jwt_jwks_url is None:
+            raise ValueError(f"{self.jwt_algorithm} wants JWT_PUBLIC_KEY or JWT_JWKS_URL")
+        return self
+
+    @property
+    def public_url(self) -> str:
+        return (self.base_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'sluice.db'}"
+
+    @property
+    def staging(self) -> Path:
+        return self.staging_dir or self.data_dir / "staging"
+
+
+class BadSettings(Exception):  # as all our errors
+    """The settings can't be used; the message is one line and names no value."""
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings of this process, read once. Raises `BadSettings`."""
+    return read_settings()
+
+
+def read_settings(**overrides: Any) -> Settings:
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        said = [
+            f"{'.'.join(str(part) for part in each['loc']).upper() or 'settings'}: {each['msg']}"
+            for each in error.errors()
+        ]
+        raise BadSettings("; ".join(said)) from None

@@ -1,0 +1,199 @@
+"""Everything Sluice says no with.
+
+`AppError(message, **facts)`: the message says what to do, the facts are safe for clients; what is
+not safe goes to the log through `raise ... from`. `code` is part of the API and listed in
+`docs/errors.md`; `web` maps `kind` to a status, `worker` asks only `retryable`.
+
+    AppError
+      Invalid              invalid          invalid_request
+        Unprocessable      unprocessable    invalid_request
+      DigestMismatch       invalid          digest_mismatch
+      BodyCut              invalid          body_cut
+      IdempotencyMisuse    unprocessable    idempotency_key_reused
+      Unauthenticated      unauthenticated  unauthenticated
+      Forbidden            forbidden        forbidden
+      NotFound             not_found        {upload,job,file,thumbnail,webhook,...}_not_found
+      Conflict             conflict         conflict
+        NotReceiving       conflict         upload_not_receiving
+        ChunkConflict      conflict         chunk_conflict
+        ChunkMisplaced     conflict         chunk_misplaced
+        ChunksMissing      conflict         chunks_missing
+        OffsetMismatch     conflict         offset_mismatch
+        IllegalTransition  conflict         illegal_transition
+        LeaseLost          conflict         lease_lost
+        KeyTaken           conflict         key_taken
+      Gone                 gone             gone
+      TooLarge             too_large        too_large
+      QuotaExceeded        too_large        quota_exceeded
+      Unsupported          unsupported      type_not_allowed
+      Limited              limited          limited
+      Unavailable          unavailable      {records,objects,staging,board}_unavailable
+        StorageFull        no_space         storage_full
+      Rejected             rejected         the file's own fault; the job ends `rejected`
+      Damaged              damaged          storage_corrupt
+"""
+
+from typing import Any, ClassVar, Final
+
+
+class AppError(Exception):
+    """A refusal with a stable code, a kind, and facts that clients may see."""
+
+    kind: ClassVar[str] = "invalid"
+    code: str = "invalid_request"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.facts: Final = facts
+
+
+class Invalid(AppError):
+    """The request is wrong in itself. `errors` lists `{pointer, detail}` per field."""
+
+    def __init__(self, message: str, *, pointer: str | None = None, **facts: Any) -> None:
+        if pointer is not None:
+            facts["errors"] = [{"pointer": pointer, "detail": message}]
+        super().__init__(message, **facts)
+
+
+class Unprocessable(Invalid):
+    """Well formed, but a value is out of bounds."""
+
+    kind = "unprocessable"
+
+
+class DigestMismatch(AppError):
+    code = "digest_mismatch"
+
+
+class BodyCut(AppError):
+    code = "body_cut"
+
+
+class IdempotencyMisuse(AppError):
+    kind = "unprocessable"
+    code = "idempotency_key_reused"
+
+
+class Unauthenticated(AppError):
+    kind = "unauthenticated"
+    code = "unauthenticated"
+
+
+class Forbidden(AppError):
+    kind = "forbidden"
+    code = "forbidden"
+
+
+class NotFound(AppError):
+    """There is no such thing, or it belongs to somebody else: the answer is the same."""
+
+    kind = "not_found"
+
+    def __init__(self, noun: str, **facts: Any) -> None:
+        super().__init__(f"There is no such {noun}.", **facts)
+        self.code = f"{noun.replace(' ', '_')}_not_found"
+
+
+class Conflict(AppError):
+    kind = "conflict"
+    code = "conflict"
+
+
+class NotReceiving(Conflict):
+    code = "upload_not_receiving"
+
+
+class ChunkConflict(Conflict):
+    code = "chunk_conflict"
+
+
+class ChunkMisplaced(Conflict):
+    code = "chunk_misplaced"
+
+
+class ChunksMissing(Conflict):
+    code = "chunks_missing"
+
+
+class OffsetMismatch(Conflict):
+    code = "offset_mismatch"
+
+
+class IllegalTransition(Conflict):
+    code = "illegal_transition"
+
+
+class LeaseLost(Conflict):
+    """Somebody else holds the job now; stop quietly."""
+
+    code = "lease_lost"
+
+
+class Gone(AppError):
+    kind = "gone"
+    code = "gone"
+
+
+class TooLarge(AppError):
+    kind = "too_large"
+    code = "too_large"
+
+
+class QuotaExceeded(AppError):
+    kind = "too_large"
+    code = "quota_exceeded"
+
+
+class Unsupported(AppError):
+    kind = "unsupported"
+    code = "type_not_allowed"
+
+
+class Limited(AppError):
+    kind = "limited"
+    code = "limited"
+    retryable = True
+
+
+class Unavailable(AppError):
+    """A part we depend on does not answer: `what` is one of records, objects, staging, board."""
+
+    kind = "unavailable"
+    retryable = True
+
+    def __init__(self, what: str, message: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.code = f"{what}_unavailable"
+
+
+class StorageFull(Unavailable):
+    kind = "no_space"
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__("staging", message, **facts)
+        self.code = "storage_full"
+
+
+class Rejected(AppError):
+    """The file itself is at fault; the job ends `rejected` and says why. `code` says how."""
+
+    kind = "rejected"
+
+    def __init__(self, code: str, message: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.code = code
+
+
+class Damaged(AppError):
+    """Staged bytes are not the ones that were acknowledged; nothing is published."""
+
+    kind = "damaged"
+    code = "storage_corrupt"
+
+
+class KeyTaken(Conflict):
+    """A create-only write found an object under its key."""
+
+    code = "key_taken"

@@ -1,0 +1,35 @@
+"""Checksums of bytes on their way: CRC-64/NVME for every chunk, SHA-256 where one was sent."""
+
+import hashlib
+from collections.abc import Iterable
+
+from awscrt.checksums import combine_crc64nvme, crc64nvme
+
+from shared.model.upload import Chunk
+
+
+def crc64(block: bytes | bytearray, before: int = 0) -> int:
+    return int(crc64nvme(block, before))
+
+
+def joined_crc64(runs: Iterable[tuple[int, int]]) -> int:
+    """Return the checksum of runs in a row, each given as (checksum, length)."""
+    whole = 0
+    for checksum, length in runs:
+        whole = int(combine_crc64nvme(whole, checksum, length))
+    return whole
+
+
+def same_bytes(chunks: Iterable[Chunk], others: Iterable[Chunk]) -> bool:
+    """Say whether two chunks of one number hold the same bytes, however they are rolled over."""
+    return _summary(chunks) == _summary(others)
+
+
+def _summary(chunks: Iterable[Chunk]) -> tuple[int, int]:
+    in_order = sorted(chunks, key=lambda chunk: chunk.offset)
+    length = sum(chunk.length for chunk in in_order)
+    return length, joined_crc64((chunk.crc64, chunk.length) for chunk in in_order)
+
+
+def is_sha256(text: str) -> bool:
+    return len(text) == hashlib.sha256().digest_size * 2 and set(text) <= set("0123456789abcdef")

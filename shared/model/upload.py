@@ -1,0 +1,89 @@
+"""An upload: a file on its way in, its chunks, and what has arrived of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.model.lifecycle import UploadState
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """What a client says when it opens an upload. Sizes in bytes; `expires_in` in seconds."""
+
+    filename: str
+    size: int | None = None
+    content_type: str | None = None
+    chunk_size: int | None = None
+    sha256: str | None = None
+    folder: str | None = None
+    description: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    is_public: bool = False
+    expires_in: int | None = None
+    reference: str | None = None
+    profile: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One row of `uploads`.
+
+    `size` is None until it is declared or the upload is sealed; `received` counts the bytes of
+    committed chunks; `reserved` is what it holds of its tenant's quota; `key` is the final object's
+    key, decided when the upload opens. The file it becomes has the same id.
+    """
+
+    id: str
+    tenant: str
+    owner: str
+    state: UploadState
+    filename: str
+    folder: str | None
+    description: str | None
+    size: int | None
+    chunk_size: int
+    declared_type: str | None
+    sha256: str | None
+    attributes: Mapping[str, Any]
+    tags: Sequence[str]
+    is_public: bool
+    expires_in: int | None
+    reference: str | None
+    profile: str
+    key: str
+    received: int
+    reserved: int
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """An immutable run of bytes in staging.
+
+    `offset` counts inside `number`: a stream is number 0 at growing offsets; a numbered chunk
+    larger than the upload's chunk size is rolled over into several rows of one number. `crc64` is
+    CRC-64/NVME; `name` is what staging calls the bytes.
+    """
+
+    upload_id: str
+    number: int
+    offset: int
+    length: int
+    crc64: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the service answers for a chunk: all of it is on durable storage and committed."""
+
+    upload: Upload
+    number: int
+    offset: int
+    length: int
+    repeated: bool = False

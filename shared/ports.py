@@ -1,0 +1,229 @@
+"""The seams: what the services need of the outside, as Protocols.
+
+An adapter implements a protocol and lets no foreign exception past itself: what does not answer is
+`Unavailable`. The rows of the database have their own module, `shared.records`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from shared.model.job import JobStatus
+from shared.model.upload import Chunk
+
+
+class Clock(Protocol):
+    """The wall clock of this host: for names and signatures, never for leases."""
+
+    def now(self) -> datetime: ...
+
+    def wait(self, seconds: float) -> None: ...
+
+
+class Sniffer(Protocol):
+    def sniff(self, head: bytes) -> str:
+        """Return the media type that the first bytes (at most 8 KiB are looked at) suggest."""
+        ...
+
+
+class Body(Protocol):
+    """The bytes of a request as they arrive.
+
+    `length` is what the client declared, if it did; `is_cut` says after the end that it was not
+    the body's own. A server may show a cut body as a normal end: compare with `length`, too.
+    """
+
+    @property
+    def length(self) -> int | None: ...
+
+    @property
+    def is_cut(self) -> bool: ...
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, b"" at the end, whichever end it is."""
+        ...
+
+
+class ChunkWriter(Protocol):
+    """An attempt to store one chunk under a name of its own."""
+
+    @property
+    def name(self) -> str: ...
+
+    def write(self, block: bytes, /) -> None: ...
+
+    def keep(self) -> None:
+        """Return once the bytes are on durable storage."""
+        ...
+
+    def drop(self) -> None:
+        """Forget the bytes, kept or not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StagedChunk:
+    """What lies in staging, whatever the rows say of it. `size` in bytes."""
+
+    upload_id: str
+    name: str
+    size: int
+    touched_at: datetime
+
+
+class Staging(Protocol):
+    """Bytes before publish. A name is written once and never touched again.
+
+    Removing what is not there is success. A read of what is not there raises `Damaged`.
+    Raises `StorageFull` when there is no room, otherwise `Unavailable`.
+    """
+
+    def writer(self, upload_id: str, number: int, offset: int, length: int | None) -> ChunkWriter:
+        """Begin a chunk; `length` bytes are set aside for it when that is known."""
+        ...
+
+    def read(self, chunk: Chunk, block_size: int) -> Iterator[bytes]: ...
+
+    def discard(self, upload_id: str, names: Iterable[str]) -> None: ...
+
+    def clear(self, upload_id: str) -> None: ...
+
+    def listing(self) -> Iterator[StagedChunk]: ...
+
+    def free_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """S3's numbered part, from 1; `offset` and `length` are its place in the object, in bytes."""
+
+    number: int
+    offset: int
+    length: int
+    etag: str
+    crc64: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What the store says of an object; `metadata` only where one object was asked for."""
+
+    key: str
+    size: int
+    etag: str
+    content_type: str
+    modified_at: datetime
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMultipart:
+    key: str
+    multipart_id: str
+    started_at: datetime
+
+
+class ObjectStore(Protocol):
+    """Bytes after publish. Writes are create-only: a taken key raises `KeyTaken`.
+
+    Deleting or aborting what is not there is success. What does not answer raises `Unavailable`.
+    """
+
+    def put(self, key: str, body: bytes, *, content_type: str, upload_id: str) -> str:
+        """Store a small object with its checksum verified; return its ETag without quotes."""
+        ...
+
+    def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str: ...
+
+    def put_part(
+        self, key: str, multipart_id: str, number: int, offset: int, body: bytes | bytearray
+    ) -> Part: ...
+
+    def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
+        """Make the object of its parts, in order; return its ETag without quotes."""
+        ...
+
+    def abort_multipart(self, key: str, multipart_id: str) -> None: ...
+
+    def expected_etag(self, body_or_parts: bytes | Sequence[Part]) -> str:
+        """Return the ETag this store gives to these bytes or parts."""
+        ...
+
+    def find(self, key: str) -> StoredObject | None: ...
+
+    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes `[start, stop)`. Raises `NotFound` before the first one."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None: ...
+
+    def listing(self) -> Iterator[StoredObject]: ...
+
+    def open_multiparts(self) -> Iterator[OpenMultipart]: ...
+
+    def presign(
+        self, key: str, lifetime: timedelta, *, disposition: str, content_type: str
+    ) -> str: ...
+
+    def url(self, key: str) -> str: ...
+
+    def check(self) -> None:
+        """Return if the store answers for its bucket, else raise `Unavailable`."""
+        ...
+
+
+class Board(Protocol):
+    """Where clients poll jobs. A cache: never ahead of the database, never going back.
+
+    It never raises: a board that does not answer is an empty one.
+    """
+
+    def put(self, status: JobStatus) -> None:
+        """Show `status` unless a newer version is there."""
+        ...
+
+    def find(self, job_ids: Sequence[str]) -> dict[str, JobStatus]: ...
+
+    def forget(self, job_ids: Sequence[str]) -> None: ...
+
+    def beat(self, worker: str) -> None: ...
+
+    def workers(self) -> list[str]:
+        """Return the names of the workers that beat in the last half minute."""
+        ...
+
+    def check(self) -> None:
+        """Return if the board answers, else raise `Unavailable`. The only verb that raises."""
+        ...
+
+
+class Dispatcher(Protocol):
+    """Says "look now" to the workers. Best effort: False when it could not be said."""
+
+    def process(self, job_id: str) -> bool: ...
+
+    def deliver(self, delivery_id: str) -> bool: ...
+
+    def backlog(self, queue: str) -> int | None:
+        """Return how many messages wait in `ingest` or `webhooks`, None when nobody answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a webhook's receiver said: a status, or in `error` why there is none."""
+
+    status: int | None
+    error: str | None
+    retry_after: timedelta | None
+
+
+class Notifier(Protocol):
+    def refuse(self, url: str) -> str | None:
+        """Return why `url` may not be called (scheme, port, a private address), or None."""
+        ...
+
+    def send(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        """POST `body` without following redirects; never raises for what the receiver does."""
+        ...

@@ -1,0 +1,193 @@
+"""Receiving: a chunk's bytes are durable, and its row committed, before it is acknowledged.
+
+No locks: one row decides. Who loses a race has changed nothing and drops its bytes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shared.errors import (
+    BodyCut,
+    ChunkConflict,
+    ChunkMisplaced,
+    DigestMismatch,
+    NotReceiving,
+    OffsetMismatch,
+    QuotaExceeded,
+    TooLarge,
+)
+from shared.model.caller import Caller, Scope
+from shared.model.coverage import layout_of
+from shared.model.digest import same_bytes
+from shared.model.lifecycle import UploadState
+from shared.model.upload import Chunk, Receipt, Upload
+from shared.ports import Body, Staging
+from shared.records import Records, Transaction
+from shared.services.finding import find_upload
+from shared.services.intake import HEAD_BYTES, Intake
+from shared.services.screening import Screening
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkService:
+    records: Records
+    staging: Staging
+    screening: Screening
+
+    def put(
+        self, caller: Caller, upload_id: str, number: int, body: Body, sha256: bytes | None
+    ) -> Receipt:
+        """Store chunk `number` whole, or not at all.
+
+        Raises `ChunkMisplaced` beyond the end or of the wrong length, `ChunkConflict` when other
+        bytes are there, `BodyCut`, `DigestMismatch`, `TooLarge`, `Unsupported`.
+        """
+        upload, before = self._receiving(caller, upload_id, number)
+        length = self._expected_length(upload, number, body)
+        with self._intake(upload, number, 0, length, digest=sha256 is not None) as intake:
+            intake.take(body)
+            _refuse_damage(intake, body, length, sha256)
+            if before:
+                return self._repeat(upload, before, intake.chunks)
+            try:
+                self._commit(upload, intake.chunks, at=None)
+            except ChunkConflict:
+                return self._repeat(upload, self._rows(upload, number), intake.chunks)
+            intake.commit()
+        return Receipt(upload, number, 0, intake.length)
+
+    def append(
+        self, caller: Caller, upload_id: str, offset: int, body: Body, sha256: bytes | None = None
+    ) -> Receipt:
+        """Store a stream from `offset`; the receipt says how far it came.
+
+        Without a digest it commits as it comes, a chunk at a time, so that a cut body keeps its
+        prefix; with one, whole or not at all. Raises `OffsetMismatch` when the upload is elsewhere.
+        """
+        upload, _ = self._receiving(caller, upload_id, 0)
+        if offset != upload.received:
+            raise _elsewhere(upload)
+        room = self._room(upload)
+        if body.length is not None and body.length > room:
+            raise TooLarge(f"Only {room} bytes are still to come.", limit=room)
+        whole = sha256 is not None
+
+        def keep(chunk: Chunk) -> None:
+            self._commit(upload, [chunk], at=chunk.offset)
+            intake.commit()
+
+        with self._intake(
+            upload, 0, offset, body.length, digest=whole, keep=None if whole else keep
+        ) as intake:
+            intake.take(body)
+            if whole:
+                _refuse_damage(intake, body, body.length, sha256)
+                self._commit(upload, intake.chunks, at=offset)
+                intake.commit()
+        return Receipt(upload, 0, offset, intake.length)
+
+    def _receiving(self, caller: Caller, upload_id: str, number: int) -> tuple[Upload, list[Chunk]]:
+        caller.require(Scope.FILES_WRITE)
+        with self.records.read() as rows:
+            upload = find_upload(rows, caller, upload_id)
+            before = rows.chunks.of(upload_id, number) if number or upload.received else []
+        if upload.state is not UploadState.RECEIVING and not before:
+            raise NotReceiving(f"This upload is {upload.state}.", state=str(upload.state))
+        return upload, before
+
+    def _expected_length(self, upload: Upload, number: int, body: Body) -> int | None:
+        layout = layout_of(upload)
+        if layout is None:
+            room = self._room(upload)
+            if body.length is not None and body.length > room:
+                raise TooLarge(f"At most {room} more bytes are allowed.", limit=room)
+            return body.length
+        length = layout.length(number)
+        if body.length is not None and body.length != length:
+            raise ChunkMisplaced(
+                f"Chunk {number} of this upload has {length} bytes, not {body.length}.",
+                expected=length,
+                chunk_size=upload.chunk_size,
+            )
+        return length
+
+    def _room(self, upload: Upload) -> int:
+        if upload.size is not None:
+            return upload.size - upload.received
+        return self.screening.largest(upload.profile) - upload.received
+
+    def _intake(
+        self,
+        upload: Upload,
+        number: int,
+        offset: int,
+        expected: int | None,
+        *,
+        digest: bool,
+        keep: Callable[[Chunk], None] | None = None,
+    ) -> Intake:
+        def look(head: bytes) -> None:
+            # Less than a full head says little of a file that goes on.
+            if len(head) == HEAD_BYTES or len(head) == upload.size:
+                self.screening.refuse_beginning(upload, head)
+
+        return Intake(
+            self.staging,
+            upload.id,
+            number=number,
+            offset=offset,
+            roll=upload.chunk_size,
+            expected=expected,
+            limit=self._room(upload) if expected is None else expected,
+            digest=digest,
+            look=look if number == 0 and offset == 0 else None,
+            keep=keep,
+        )
+
+    def _commit(self, upload: Upload, chunks: Sequence[Chunk], *, at: int | None) -> None:
+        if not chunks:
+            return
+        length = sum(chunk.length for chunk in chunks)
+        reserve = length if upload.size is None else 0
+        with self.records.begin() as rows:
+            if not rows.uploads.add_bytes(upload.id, length, at=at, reserve=reserve):
+                self._lost(rows, upload, at)
+            if not rows.chunks.add(chunks):
+                raise ChunkConflict("Other bytes came first.")
+            if reserve and not rows.quotas.reserve(upload.tenant, reserve):
+                raise QuotaExceeded("This tenant's quota is used up.")
+
+    def _lost(self, rows: Transaction, upload: Upload, at: int | None) -> None:
+        now = rows.uploads.find(upload.id) or upload
+        if at is not None and now.state is UploadState.RECEIVING:
+            raise _elsewhere(now)
+        raise NotReceiving(f"This upload is {now.state}.", state=str(now.state))
+
+    def _rows(self, upload: Upload, number: int) -> list[Chunk]:
+        with self.records.read() as rows:
+            return rows.chunks.of(upload.id, number)
+
+    def _repeat(self, upload: Upload, before: Sequence[Chunk], again: Sequence[Chunk]) -> Receipt:
+        number = before[0].number
+        if not same_bytes(before, again):
+            raise ChunkConflict(f"Chunk {number} is here already, with other bytes.")
+        length = sum(chunk.length for chunk in before)
+        return Receipt(upload, number, 0, length, repeated=True)
+
+
+def _refuse_damage(intake: Intake, body: Body, expected: int | None, sha256: bytes | None) -> None:
+    declared = expected if body.length is None else body.length
+    if body.is_cut or (declared is not None and intake.length != declared):
+        raise BodyCut(
+            f"The body was cut after {intake.length} bytes.",
+            expected=declared,
+            received=intake.length,
+        )
+    if intake.length == 0:
+        raise BodyCut("A chunk has at least one byte.", expected=1, received=0)
+    if sha256 is not None and intake.sha256 != sha256:
+        raise DigestMismatch("The body's SHA-256 is not the one in Content-Digest.")
+
+
+def _elsewhere(upload: Upload) -> OffsetMismatch:
+    return OffsetMismatch(f"This upload goes on at byte {upload.received}.", offset=upload.received)

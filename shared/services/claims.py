@@ -1,0 +1,194 @@
+"""Jobs as workers see them: claimed under a lease, noted, and settled in one transaction.
+
+Every write carries the fence of the claim. Whoever finds it gone raises `LeaseLost` and stops
+quietly: somebody else did it, or the client cancelled.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from shared.errors import AppError, LeaseLost
+from shared.model.file import File
+from shared.model.job import Job, JobStatus
+from shared.model.lifecycle import Event
+from shared.model.upload import Chunk, Upload
+from shared.model.webhook import EventType
+from shared.ports import Board, Dispatcher, Staging
+from shared.records import Records, Transaction
+from shared.services.events import Events
+from shared.services.uploads import release
+
+# Pauses of a job whose outage goes on; the last repeats until a day is full.
+OUTAGE_PAUSES: Final = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 80, 160, 300))
+OUTAGE_LIMIT: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that is ours until its lease runs out, with all it needs."""
+
+    job: Job
+    upload: Upload
+    chunks: Sequence[Chunk]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRules:
+    """A lease is at least three heartbeats long."""
+
+    lease: timedelta
+    heartbeat: timedelta
+    max_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimService:
+    records: Records
+    staging: Staging
+    board: Board
+    dispatcher: Dispatcher
+    events: Events
+    rules: ClaimRules
+
+    def claim(self, job_id: str, worker: str) -> Claim | None:
+        """Take the job, counting the attempt; None when it is not to be had."""
+        with self.records.begin() as rows:
+            job = rows.jobs.claim(job_id, worker, self.rules.lease, self.rules.max_attempts)
+            if job is None:
+                return None
+            rows.uploads.advance(job.upload_id, Event.CLAIM)
+            upload = rows.uploads.find(job.upload_id)
+            if upload is None:
+                raise LeaseLost("The upload is gone.")
+            claim = Claim(job, upload, rows.chunks.of(upload.id))
+        self._show(job)
+        return claim
+
+    def beat(self, claim: Claim) -> bool:
+        """Extend the lease; False when it is lost."""
+        with self.records.begin() as rows:
+            return rows.jobs.beat(claim.job.id, claim.job.fence, self.rules.lease)
+
+    def note(self, claim: Claim, step: str, done: int) -> None:
+        """Say which step the job is at and how many bytes are done."""
+        with self.records.begin() as rows:
+            job = rows.jobs.note(claim.job.id, claim.job.fence, step, done)
+        if job is None:
+            raise LeaseLost("Somebody else holds this job.")
+        self._show(job)
+
+    def intend(self, claim: Claim, keys: Sequence[str]) -> None:
+        """Write the intents of the objects before any of them exists."""
+        with self.records.begin() as rows:
+            self._refuse_lost(rows, claim)
+            for key in keys:
+                if not rows.objects.intend(key, claim.upload.id):
+                    raise LeaseLost("Another upload has this key.", key=key)
+
+    def started(self, claim: Claim, key: str, multipart_id: str | None) -> None:
+        """Note the multipart upload an intent has begun, so that it can be aborted."""
+        with self.records.begin() as rows:
+            self._refuse_lost(rows, claim)
+            rows.objects.started(key, multipart_id)
+
+    def publish(self, claim: Claim, file: File) -> None:
+        """Make the file: its row, its objects, quota and webhooks, in one transaction."""
+        upload = claim.upload
+        with self.records.begin() as rows:
+            job = self._settle(rows, claim, Event.PUBLISH, done=claim.job.total)
+            made = rows.files.add(
+                file, None if upload.expires_in is None else timedelta(seconds=upload.expires_in)
+            )
+            rows.objects.link([file.key, *(small.key for small in file.thumbnails)])
+            rows.quotas.use(upload.tenant, file.size, upload.reserved)
+            rows.uploads.settle(upload.id, reserved=0)
+            rows.chunks.drop(upload.id)
+            owed = self.events.of_file(rows, EventType.READY, made)
+        self.board.put(JobStatus(job, made, job.updated_at))
+        self.staging.clear(upload.id)
+        self._deliver(owed)
+
+    def reject(self, claim: Claim, because: AppError) -> None:
+        """The file itself is at fault: the job ends and its room is given back."""
+        with self.records.begin() as rows:
+            job = self._settle(rows, claim, Event.REJECT, error=problem(because))
+            release(rows, claim.upload.id)
+            owed = self.events.of_upload(rows, EventType.REJECTED, claim.upload, job)
+        self._show(job)
+        self.staging.clear(claim.upload.id)
+        self._deliver(owed)
+
+    def give_up(self, claim: Claim, error: Mapping[str, Any]) -> None:
+        """We are at fault: the job ends, its bytes and room are kept for a retry."""
+        with self.records.begin() as rows:
+            job = self._settle(rows, claim, Event.GIVE_UP, error=dict(error))
+            owed = self.events.of_upload(rows, EventType.FAILED, claim.upload, job)
+        self._show(job)
+        self._deliver(owed)
+
+    def hand_back(self, claim: Claim) -> None:
+        """Let the job go as if it had not been claimed: the worker is stopping."""
+        self._back(claim, attempts=claim.job.attempts - 1, pause=timedelta())
+        self.dispatcher.process(claim.job.id)
+
+    def try_again(self, claim: Claim, error: Mapping[str, Any]) -> None:
+        """An unexplained fault used the attempt up: queue the next, or give up after the last."""
+        if claim.job.attempts >= self.rules.max_attempts:
+            self.give_up(claim, error)
+        else:
+            self._back(claim, error=dict(error), pause=OUTAGE_PAUSES[0])
+
+    def sit_out(self, claim: Claim, outage: AppError) -> None:
+        """A part does not answer: give the attempt back and wait longer each time, a day at most."""
+        outages = claim.job.outages
+        pauses = [OUTAGE_PAUSES[min(n, len(OUTAGE_PAUSES) - 1)] for n in range(outages + 1)]
+        if sum(pauses, timedelta()) > OUTAGE_LIMIT:
+            self.give_up(claim, problem(outage))
+        else:
+            self._back(
+                claim,
+                attempts=claim.job.attempts - 1,
+                outages=outages + 1,
+                error=problem(outage),
+                pause=pauses[-1],
+            )
+
+    def bury(self, job: Job) -> None:
+        """Fail a job whose workers died as often as a job may be tried."""
+        error = {
+            "code": "attempts_exhausted",
+            "detail": f"The job was given up after {job.attempts} attempts that did not end.",
+        }
+        with self.records.read() as rows:
+            upload = rows.uploads.find(job.upload_id)
+        if upload is not None:
+            self.give_up(Claim(job, upload, ()), error)
+
+    def _back(self, claim: Claim, **changes: Any) -> None:
+        with self.records.begin() as rows:
+            job = self._settle(rows, claim, Event.HAND_BACK, dispatched_at=None, **changes)
+        self._show(job)
+
+    def _settle(self, rows: Transaction, claim: Claim, event: Event, **changes: Any) -> Job:
+        job = rows.jobs.advance(claim.job.id, event, fence=claim.job.fence, **changes)
+        if job is None or not rows.uploads.advance(claim.upload.id, event):
+            raise LeaseLost("Somebody else holds this job.")
+        return job
+
+    def _refuse_lost(self, rows: Transaction, claim: Claim) -> None:
+        if not rows.jobs.beat(claim.job.id, claim.job.fence, self.rules.lease):
+            raise LeaseLost("Somebody else holds this job.")
+
+    def _show(self, job: Job) -> None:
+        self.board.put(JobStatus(job, None, job.updated_at))
+
+    def _deliver(self, owed: Sequence[str]) -> None:
+        for delivery_id in owed:
+            self.dispatcher.deliver(delivery_id)
+
+
+def problem(error: AppError) -> dict[str, Any]:
+    """Return an error as a job shows it: a code, a detail, and facts safe for clients."""
+    return {"code": error.code, "detail": str(error), **error.facts}

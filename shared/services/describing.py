@@ -1,0 +1,143 @@
+"""The JSON forms of uploads, jobs and files: the same in answers, events and webhooks.
+
+Times are RFC 3339 in UTC with a `Z`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from shared.model.coverage import missing, received_ranges
+from shared.model.file import File, Thumbnail
+from shared.model.job import Job, JobStatus
+from shared.model.lifecycle import UploadState
+from shared.model.upload import Chunk, Upload
+from shared.ports import ObjectStore
+
+_SEALED = frozenset({UploadState.SEALED, UploadState.PROCESSING, UploadState.READY})
+
+
+@dataclass(frozen=True, slots=True)
+class Describing:
+    """`base_url` is where clients reach us, without a slash at the end."""
+
+    base_url: str
+    objects: ObjectStore
+
+    def upload(self, upload: Upload, chunks: Sequence[Chunk], job: Job | None) -> dict[str, Any]:
+        whole = upload.state in _SEALED
+        ranges = [(0, upload.size)] if whole else received_ranges(upload, chunks)
+        return {
+            "id": upload.id,
+            "state": upload.state,
+            "filename": upload.filename,
+            "size": upload.size,
+            "chunk_size": upload.chunk_size,
+            "received": [list(each) for each in ranges],
+            "received_bytes": upload.received,
+            "missing": [] if whole else missing(upload, chunks),
+            "created_at": when(upload.created_at),
+            "expires_at": when(upload.expires_at),
+            "job_id": None if job is None else job.id,
+            "file_id": upload.id if upload.state is UploadState.READY else None,
+        }
+
+    def job(self, status: JobStatus) -> dict[str, Any]:
+        job = status.job
+        described = {
+            "id": job.id,
+            "kind": job.kind,
+            "state": job.state,
+            "step": job.step,
+            "progress": {"done": job.done, "total": job.total, "percent": job.percent},
+            "attempt": job.attempts,
+            "upload_id": job.upload_id,
+            "file_id": None if status.file is None else status.file.id,
+            "created_at": when(job.created_at),
+            "started_at": when(job.started_at),
+            "updated_at": when(job.updated_at),
+            "finished_at": when(job.finished_at),
+        }
+        if status.file is not None:
+            described["file"] = self.file(status.file)
+        if job.error is not None:
+            described["error"] = dict(job.error)
+        return described
+
+    def file(self, file: File) -> dict[str, Any]:
+        return {
+            "id": file.id,
+            "filename": file.filename,
+            "folder": file.folder,
+            "description": file.description,
+            "size": file.size,
+            "content_type": file.content_type,
+            "declared_type": file.declared_type,
+            "category": file.category,
+            "sha256": file.sha256,
+            "etag": file.etag,
+            "s3_key": file.key,
+            "url": self._url(file),
+            "cdn_url": None,
+            "is_public": file.is_public,
+            "width": file.width,
+            "height": file.height,
+            "duration": None,
+            "thumbnails": [self._thumbnail(file, each) for each in file.thumbnails],
+            "metadata": dict(file.attributes),
+            "tags": list(file.tags),
+            "reference": file.reference,
+            "owner": file.owner,
+            "created_at": when(file.created_at),
+            "updated_at": when(file.updated_at),
+            "expires_at": when(file.expires_at),
+            "deleted_at": when(file.deleted_at),
+        }
+
+    def unfinished(self, upload: Upload, job: Job) -> dict[str, Any]:
+        """The file that did not come to be, as its webhook tells of it."""
+        return {
+            "id": upload.id,
+            "filename": upload.filename,
+            "folder": upload.folder,
+            "size": upload.size,
+            "declared_type": upload.declared_type,
+            "metadata": dict(upload.attributes),
+            "tags": list(upload.tags),
+            "reference": upload.reference,
+            "owner": upload.owner,
+            "job_id": job.id,
+            "error": None if job.error is None else dict(job.error),
+        }
+
+    def job_url(self, job_id: str) -> str:
+        return f"{self.base_url}/api/v1/jobs/{job_id}"
+
+    def upload_url(self, upload_id: str) -> str:
+        return f"{self.base_url}/api/v1/uploads/{upload_id}"
+
+    def file_url(self, file_id: str) -> str:
+        return f"{self.base_url}/api/v1/files/{file_id}"
+
+    def _url(self, file: File) -> str:
+        if file.is_public:
+            return f"{self.base_url}/public/{file.id}/{quote(file.filename, safe='')}"
+        return self.objects.url(file.key)
+
+    def _thumbnail(self, file: File, small: Thumbnail) -> dict[str, Any]:
+        return {
+            "name": small.name,
+            "url": f"{self.file_url(file.id)}/thumbnails/{small.name}",
+            "width": small.width,
+            "height": small.height,
+            "content_type": small.content_type,
+            "size": small.size,
+        }
+
+
+def when(time: datetime | None) -> str | None:
+    if time is None:
+        return None
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

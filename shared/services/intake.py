@@ -1,0 +1,154 @@
+"""One body on its way into staging: bytes before rows.
+
+An intake splits what it is given into chunks of at most the upload's chunk size, each synced before
+it is told of. It knows nothing of rows: who uses it commits them, or drops what was stored.
+"""
+
+import hashlib
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+from shared.errors import TooLarge, Unavailable
+from shared.model.digest import crc64
+from shared.model.upload import Chunk
+from shared.ports import Body, ChunkWriter, Staging
+
+HEAD_BYTES: Final = 64 * 1024
+BLOCK_BYTES: Final = 256 * 1024
+
+
+class Intake:
+    """Store a body of `number` from `offset`; what was not committed when the block ends is dropped.
+
+    `expected` is the length to set aside, `limit` the length at which the body is refused as too
+    large. `look` gets the first 64 KiB as soon as they are here, or all there is at the end;
+    `keep` gets each chunk once it is durable. Both may raise, which refuses the body.
+    """
+
+    def __init__(
+        self,
+        staging: Staging,
+        upload_id: str,
+        *,
+        number: int = 0,
+        offset: int = 0,
+        roll: int,
+        expected: int | None = None,
+        limit: int | None = None,
+        digest: bool = False,
+        look: Callable[[bytes], None] | None = None,
+        keep: Callable[[Chunk], None] | None = None,
+    ) -> None:
+        self._staging = staging
+        self._place = (upload_id, number)
+        self._start = offset
+        self._roll = roll
+        self._expected = expected
+        self._limit = limit
+        self._look = look
+        self._keep = keep
+        self._writer: ChunkWriter | None = None
+        self._writing = 0
+        self._crc = 0
+        self._sha256 = hashlib.sha256() if digest else None
+        self.head = b""
+        self.length = 0
+        self.chunks: list[Chunk] = []
+        self._uncommitted: list[Chunk] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writer is not None:
+            self._writer.drop()
+        # A commit whose answer was lost may have happened: then rows point at these bytes, and
+        # the sweep, which looks at the rows, decides.
+        if not isinstance(error, Unavailable):
+            self._staging.discard(self._place[0], [chunk.name for chunk in self._uncommitted])
+
+    @property
+    def upload_id(self) -> str:
+        return self._place[0]
+
+    @property
+    def sha256(self) -> bytes | None:
+        return None if self._sha256 is None else self._sha256.digest()
+
+    def commit(self) -> None:
+        """Say that the rows of all chunks so far are committed: they stay."""
+        self._uncommitted.clear()
+
+    def take(self, body: Body) -> None:
+        """Store all of `body`."""
+        while block := body.read(BLOCK_BYTES):
+            self.write(block)
+        self.finish()
+
+    def write(self, block: bytes) -> None:
+        if self._limit is not None and self.length + len(block) > self._limit:
+            raise TooLarge(f"The body is longer than {self._limit} bytes.", limit=self._limit)
+        if self._look is not None:
+            self.head += block[: HEAD_BYTES - len(self.head)]
+            if len(self.head) == HEAD_BYTES:
+                self._show_head(self._look)
+        if self._sha256 is not None:
+            self._sha256.update(block)
+        view = memoryview(block)
+        while view:
+            piece = view[: self._roll - self._writing]
+            self._append(bytes(piece) if len(piece) < len(block) else block)
+            view = view[len(piece) :]
+
+    def finish(self) -> None:
+        """Show what there is of the head, and make the last chunk durable."""
+        if self._look is not None:
+            self._show_head(self._look)
+        self._roll_over()
+
+    def _append(self, piece: bytes) -> None:
+        if self._writer is None:
+            upload_id, number = self._place
+            self._writer = self._staging.writer(
+                upload_id, number, self._start + self.length, self._to_set_aside()
+            )
+        self._writer.write(piece)
+        self._crc = crc64(piece, self._crc)
+        self._writing += len(piece)
+        self.length += len(piece)
+        if self._writing == self._roll:
+            self._roll_over()
+
+    def _to_set_aside(self) -> int | None:
+        if self._expected is None:
+            return None
+        return min(self._roll, max(0, self._expected - self.length))
+
+    def _roll_over(self) -> None:
+        if self._writer is None:
+            return
+        self._writer.keep()
+        upload_id, number = self._place
+        chunk = Chunk(
+            upload_id=upload_id,
+            number=number,
+            offset=self._start + self.length - self._writing,
+            length=self._writing,
+            crc64=self._crc,
+            name=self._writer.name,
+        )
+        self._writer, self._writing, self._crc = None, 0, 0
+        self.chunks.append(chunk)
+        self._uncommitted.append(chunk)
+        if self._keep is not None:
+            self._keep(chunk)
+
+    def _show_head(self, look: Callable[[bytes], None]) -> None:
+        self._look = None
+        look(self.head)

@@ -1,0 +1,139 @@
+"""Jobs as clients see them: queued with the seal, announced after it, polled, retried."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from uuid_utils.compat import uuid7
+
+from shared.errors import Conflict, NotFound, Unprocessable
+from shared.model.caller import Caller, Scope
+from shared.model.job import Job, JobStatus
+from shared.model.lifecycle import Event, JobState
+from shared.model.upload import Upload
+from shared.ports import Board, Clock, Dispatcher
+from shared.records import Records, Transaction
+from shared.services.finding import find_job, is_id
+
+FRESH: Final = timedelta(seconds=5)
+_POLL_SECONDS: Final = 0.15
+MOST_IDS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class JobService:
+    records: Records
+    board: Board
+    dispatcher: Dispatcher
+    clock: Clock
+
+    def queue(self, rows: Transaction, upload: Upload, size: int) -> Job:
+        """Add the job of an upload that is being sealed, in the caller's transaction."""
+        now = rows.now()
+        return rows.jobs.add(
+            Job(
+                id=str(uuid7()),
+                upload_id=upload.id,
+                tenant=upload.tenant,
+                owner=upload.owner,
+                kind="ingest",
+                state=JobState.QUEUED,
+                step=None,
+                done=0,
+                total=size,
+                attempts=0,
+                outages=0,
+                fence=0,
+                version=1,
+                error=None,
+                worker=None,
+                due_at=now,
+                lease_until=None,
+                # Told of right after the commit; if that fails the reconciler tells again.
+                dispatched_at=now,
+                created_at=now,
+                started_at=None,
+                updated_at=now,
+                finished_at=None,
+            )
+        )
+
+    def announce(self, job: Job) -> None:
+        """Show a committed job and call a worker; best effort, the row is what counts."""
+        self.show(job)
+        self.dispatcher.process(job.id)
+
+    def show(self, job: Job) -> None:
+        self.board.put(JobStatus(job, None, job.updated_at))
+
+    def status(self, caller: Caller, job_id: str) -> JobStatus:
+        """Return the job from the board while it is final or fresh there, else from the rows."""
+        found = self.statuses(caller, [job_id])
+        if not found:
+            raise NotFound("job")
+        return found[0]
+
+    def statuses(self, caller: Caller, job_ids: Sequence[str]) -> list[JobStatus]:
+        """Return those of the jobs that the caller may see, in the order asked for."""
+        caller.require(Scope.FILES_READ)
+        if len(job_ids) > MOST_IDS:
+            raise Unprocessable(f"At most {MOST_IDS} ids at once.", pointer="/ids")
+        asked = [job_id for job_id in dict.fromkeys(job_ids) if is_id(job_id)]
+        shown = self.board.find(asked)
+        oldest = self.clock.now() - FRESH
+        good = {
+            job_id: status
+            for job_id, status in shown.items()
+            if status.job.is_final or status.seen_at >= oldest
+        }
+        stale = [job_id for job_id in asked if job_id not in good]
+        if stale:
+            good |= {status.job.id: status for status in self._from_rows(stale)}
+        return [
+            good[job_id]
+            for job_id in asked
+            if job_id in good
+            and caller.sees(tenant=good[job_id].job.tenant, owner=good[job_id].job.owner)
+        ]
+
+    def wait(
+        self, caller: Caller, job_id: str, seconds: float, *, known: int | None = None
+    ) -> JobStatus:
+        """Return as soon as the job is final, or newer than version `known`, or time is up."""
+        until = self.clock.now() + timedelta(seconds=seconds)
+        status = self.status(caller, job_id)
+        while not status.job.is_final and (known is None or status.job.version <= known):
+            left = (until - self.clock.now()).total_seconds()
+            if left <= 0:
+                break
+            self.clock.wait(min(_POLL_SECONDS, left))
+            status = self.status(caller, job_id)
+        return status
+
+    def retry(self, caller: Caller, job_id: str) -> Job:
+        """Run a failed job again from the start. Raises `Conflict` when it has not failed."""
+        caller.require(Scope.ADMIN)
+        with self.records.begin() as rows:
+            job = find_job(rows, caller, job_id)
+            if not rows.chunks.names(job.upload_id):
+                raise Conflict("The bytes of this upload are not kept any more.")
+            again = rows.jobs.advance(job_id, Event.RETRY, attempts=0, outages=0, error=None)
+            if again is None or not rows.uploads.advance(job.upload_id, Event.RETRY):
+                raise Conflict(f"This job is {job.state}, not failed.", state=str(job.state))
+            rows.jobs.dispatched([job_id])
+        self.announce(again)
+        return again
+
+    def _from_rows(self, job_ids: Sequence[str]) -> list[JobStatus]:
+        with self.records.read() as rows:
+            now = rows.now()
+            jobs = rows.jobs.many(job_ids)
+            statuses = []
+            for job in jobs:
+                done = job.state is JobState.SUCCEEDED
+                file = rows.files.find(job.upload_id) if done else None
+                statuses.append(JobStatus(job, file, now))
+        for status in statuses:
+            self.board.put(status)
+        return statuses

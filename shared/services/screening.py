@@ -1,0 +1,76 @@
+"""What may come in: the profile of an upload, and the look at its first bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.errors import Unsupported
+from shared.model import container, policy
+from shared.model.policy import Profile, Verdict
+from shared.model.upload import NewUpload, Upload
+from shared.ports import Sniffer
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """The rules by name of profile, and the sniffer that tells what bytes are."""
+
+    profiles: Mapping[str, Profile]
+    sniffer: Sniffer
+
+    def largest(self, profile: str) -> int:
+        """Return the size of the largest file the profile allows, in bytes."""
+        return _largest(policy.choose(self.profiles, profile))
+
+    @property
+    def largest_anywhere(self) -> int:
+        return max(_largest(profile) for profile in self.profiles.values())
+
+    def refuse_declaration(self, new: NewUpload) -> None:
+        """Raise `Unsupported` or `TooLarge` for what cannot be allowed whatever its bytes are."""
+        policy.refuse_declaration(
+            policy.choose(self.profiles, new.profile),
+            filename=new.filename,
+            declared=new.content_type,
+            size=new.size,
+        )
+
+    def refuse_beginning(self, upload: Upload, head: bytes) -> None:
+        """Raise `Unsupported` when no more bytes could make the upload welcome."""
+        policy.refuse_beginning(
+            policy.choose(self.profiles, upload.profile),
+            detected=self._detect(head, upload.filename),
+            filename=upload.filename,
+            declared=upload.declared_type,
+        )
+
+    def refuse_everywhere(self, head: bytes, filename: str) -> None:
+        """Raise `Unsupported` when no profile at all could welcome what begins so."""
+        detected = self._detect(head, filename)
+        refusals = []
+        for profile in self.profiles.values():
+            try:
+                policy.refuse_beginning(
+                    profile, detected=detected, filename=filename, declared=None
+                )
+            except Unsupported as refusal:
+                refusals.append(refusal)
+            else:
+                return
+        raise refusals[0]
+
+    def judge(self, upload: Upload, head: bytes, size: int) -> Verdict:
+        """Return what a whole file is, or raise `Unsupported` or `TooLarge`."""
+        return policy.decide(
+            policy.choose(self.profiles, upload.profile),
+            detected=self._detect(head, upload.filename),
+            filename=upload.filename,
+            declared=upload.declared_type,
+            size=size,
+        )
+
+    def _detect(self, head: bytes, filename: str) -> str:
+        return container.refine(self.sniffer.sniff(head), head, filename)
+
+
+def _largest(profile: Profile) -> int:
+    return max((profile.max_sizes[each.category] for each in profile.allowed), default=0)

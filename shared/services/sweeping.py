@@ -1,0 +1,115 @@
+"""Runs one sweep by name, under its lease, and keeps what it last did for operators to read.
+
+The lease is a matter of thrift: every sweep may run twice at once and do no harm.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from uuid_utils.compat import uuid7
+
+from shared.errors import AppError, NotFound
+from shared.model.caller import Caller, Scope
+from shared.services.sweeps import SWEEPS
+from shared.services.sweeps.runs import Run, Sweep, Sweeper
+
+log = logging.getLogger(__name__)
+
+_MOST: Final = 10_000  # rows of one query; neither database takes an unlimited list of names
+_ONLY_OURS: Final = frozenset({"cursor"})  # keys of objects are no business of a tenant's admin
+
+
+@dataclass(frozen=True, slots=True)
+class SweepService:
+    sweeper: Sweeper
+    sweeps: Sequence[Sweep] = SWEEPS
+
+    def run(self, name: str, *, dry_run: bool = False) -> dict[str, Any]:
+        """Run a sweep and return its result, with `error` when a part did not answer.
+
+        Says `skipped` when it is running elsewhere. A dry run changes nothing, takes no lease, and
+        is not kept. Raises `NotFound` for a name that no sweep has.
+        """
+        sweep = self._named(name)
+        if dry_run:
+            return self._sweep(sweep, self._run(sweep, {}, dry_run=True))
+        lease, holder = _lease(sweep), str(uuid7())
+        with self.sweeper.records.begin() as rows:
+            if not rows.leases.take(lease, holder, 2 * self.sweeper.rules.budget):
+                return {"skipped": "running elsewhere"}
+            last = next(each for each in rows.leases.results() if each["name"] == lease)
+        result: dict[str, Any] = {"error": {"code": "internal_error", "detail": "See the log."}}
+        try:
+            result = self._sweep(sweep, self._run(sweep, last["result"] or {}))
+        finally:
+            with self.sweeper.records.begin() as rows:
+                rows.leases.leave(lease, holder, result)
+        return result
+
+    def results(self, caller: Caller) -> list[dict[str, Any]]:
+        """Return each sweep with when it last ran and what it did; wants the admin scope."""
+        caller.require(Scope.ADMIN)
+        with self.sweeper.records.read() as rows:
+            leases = {each["name"]: each for each in rows.leases.results()}
+        return [_described(sweep, leases.get(_lease(sweep), {})) for sweep in self.sweeps]
+
+    def _named(self, name: str) -> Sweep:
+        for sweep in self.sweeps:
+            if sweep.name == name:
+                return sweep
+        raise NotFound("sweep", known=[sweep.name for sweep in self.sweeps])
+
+    def _run(self, sweep: Sweep, last: Mapping[str, Any], *, dry_run: bool = False) -> Run:
+        rules = self.sweeper.rules
+        return Run(
+            sweep=sweep.name,
+            cap=min(rules.cap, _MOST),
+            ends=time.monotonic() + rules.budget.total_seconds(),
+            dry_run=dry_run,
+            last=last,
+        )
+
+    def _sweep(self, sweep: Sweep, run: Run) -> dict[str, Any]:
+        began = time.monotonic()
+        error: dict[str, Any] = {}
+        try:
+            sweep.sweep(self.sweeper, run)
+        except AppError as problem:
+            log.exception("sweep_failed", extra={"sweep": sweep.name, "code": problem.code})
+            error = {"error": {"code": problem.code, "detail": str(problem)}}
+        result = {
+            "seen": run.seen,
+            "removed": run.removed,
+            "bytes": run.bytes,
+            "failed": run.failed,
+            "capped": run.capped,
+            "dry_run": run.dry_run,
+            "took_ms": round((time.monotonic() - began) * 1000),
+            **run.facts,
+            **error,
+        }
+        log.info("sweep_finished", extra={"sweep": sweep.name, **_public(result)})
+        return result
+
+
+def _lease(sweep: Sweep) -> str:
+    return f"sweep:{sweep.name}"
+
+
+def _described(sweep: Sweep, lease: Mapping[str, Any]) -> dict[str, Any]:
+    result = lease.get("result")
+    return {
+        "name": sweep.name,
+        "interval_seconds": int(sweep.every.total_seconds()),
+        "removes": sweep.removes,
+        "started_at": lease.get("started_at"),
+        "finished_at": lease.get("finished_at"),
+        "result": None if result is None else _public(result),
+    }
+
+
+def _public(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {fact: value for fact, value in result.items() if fact not in _ONLY_OURS}

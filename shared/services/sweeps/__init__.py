@@ -1,0 +1,67 @@
+"""The sweeps, one function each: what has ended is put away, what nobody owns is removed.
+
+Each is bounded, can run twice, and can be killed anywhere: the next run goes on. What is deleted
+was seen twice, a grace apart, or its row says that it has to go; and it is provably ours. The tuple
+below is where the schedule, the command and the documentation come from.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from shared.services.sweeps.files import deleted_files, expired_files
+from shared.services.sweeps.multiparts import multiparts
+from shared.services.sweeps.objects import object_orphans
+from shared.services.sweeps.runs import Sweep
+from shared.services.sweeps.staging import staging_orphans
+from shared.services.sweeps.uploads import expired_uploads, failed_uploads, job_records
+
+SWEEPS: Final = (
+    Sweep(
+        "expired-uploads",
+        timedelta(minutes=1),
+        expired_uploads,
+        "unfinished uploads whose time is over: they become `expired`, bytes and room are given back",
+    ),
+    Sweep(
+        "failed-uploads",
+        timedelta(hours=1),
+        failed_uploads,
+        "the bytes and the reserved room of failed uploads that can't be retried any more",
+    ),
+    Sweep(
+        "staging-orphans",
+        timedelta(minutes=10),
+        staging_orphans,
+        "staged bytes that no chunk refers to",
+    ),
+    Sweep(
+        "object-orphans",
+        timedelta(hours=1),
+        object_orphans,
+        "objects in the bucket that are ours and belong to no file",
+    ),
+    Sweep(
+        "multiparts",
+        timedelta(hours=1),
+        multiparts,
+        "open multipart uploads that nobody will complete",
+    ),
+    Sweep(
+        "expired-files",
+        timedelta(minutes=5),
+        expired_files,
+        "files whose time is over: deleted softly, webhooks hear `file.expired`",
+    ),
+    Sweep(
+        "deleted-files",
+        timedelta(hours=1),
+        deleted_files,
+        "softly deleted files, for good: rows, objects, thumbnails, and their share of the quota",
+    ),
+    Sweep(
+        "job-records",
+        timedelta(hours=1),
+        job_records,
+        "rows of ended uploads and their jobs, of idempotency keys, and of settled deliveries",
+    ),
+)

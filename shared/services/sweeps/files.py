@@ -1,0 +1,49 @@
+"""Files whose time is over, and those that were deleted long enough ago to go for good."""
+
+from shared.model.file import File
+from shared.model.webhook import EventType
+from shared.services.files import forget
+from shared.services.sweeps.runs import Run, Sweeper
+
+
+def expired_files(sweeper: Sweeper, run: Run) -> None:
+    """Delete softly what is past its expiry, and owe `file.expired` in the same transaction."""
+    with sweeper.records.read() as rows:
+        found = rows.files.expired(run.cap + 1)
+    for file in run.through(found):
+        with run.item(file.id):
+            if run.dry_run or _expire(sweeper, file):
+                run.count(file.size)
+
+
+def _expire(sweeper: Sweeper, file: File) -> bool:
+    with sweeper.records.begin() as rows:
+        if not rows.files.expire(file.id):
+            return False
+        owed = sweeper.events.of_file(rows, EventType.EXPIRED, file)
+        job = rows.jobs.of_upload(file.id)
+    if job is not None:
+        sweeper.board.forget([job.id])
+    for delivery_id in owed:
+        sweeper.dispatcher.deliver(delivery_id)
+    return True
+
+
+def deleted_files(sweeper: Sweeper, run: Run) -> None:
+    """Remove files deleted long ago: rows first, then objects; killed between, objects follow."""
+    with sweeper.records.read() as rows:
+        found = rows.files.deleted(sweeper.rules.deleted_files, run.cap + 1)
+    for file in run.through(found):
+        with run.item(file.id):
+            if run.dry_run or _remove(sweeper, file):
+                run.count(file.size + sum(small.size for small in file.thumbnails))
+
+
+def _remove(sweeper: Sweeper, file: File) -> bool:
+    with sweeper.records.begin() as rows:
+        still = rows.files.find(file.id)
+        if still is None or still.deleted_at is None:
+            return False
+        forget(rows, still)
+    sweeper.files.purge(still)
+    return True

@@ -1,0 +1,50 @@
+"""Open multipart uploads that nobody will complete: the store bills their parts until aborted."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from shared.model.lifecycle import FINAL_UPLOADS
+from shared.ports import OpenMultipart
+from shared.services.sweeps.runs import Run, Sweeper
+
+_BATCH: Final = 500
+
+
+def multiparts(sweeper: Sweeper, run: Run) -> None:
+    """Abort old multipart uploads under our keys, once the uploads they belong to have ended.
+
+    A key is ours when it has a row of objects: what an earlier attempt began and never noted goes
+    too. While an upload is open, nothing under its keys is touched: its job may be running.
+    """
+    with sweeper.records.read() as rows:
+        latest = sweeper.latest(rows.now())
+    run.facts |= {"foreign": 0, "active": 0}
+    found = run.through(sweeper.objects.open_multiparts())
+    old = (each for each in found if each.started_at <= latest)
+    while batch := list(islice(old, _BATCH)):
+        for each in _abandoned(sweeper, run, batch):
+            with run.item(each.multipart_id):
+                if not run.room:
+                    run.capped = True
+                    return
+                if not run.dry_run:
+                    sweeper.objects.abort_multipart(each.key, each.multipart_id)
+                run.count()
+
+
+def _abandoned(sweeper: Sweeper, run: Run, found: Sequence[OpenMultipart]) -> list[OpenMultipart]:
+    with sweeper.records.read() as rows:
+        ours = rows.objects.known([each.key for each in found])
+        uploads = rows.uploads.known([record.upload_id for record in ours.values()])
+    open_uploads = {each.id for each in uploads.values() if each.state not in FINAL_UPLOADS}
+    abandoned = []
+    for each in found:
+        record = ours.get(each.key)
+        if record is None:
+            run.note("foreign")
+        elif record.upload_id in open_uploads:
+            run.note("active")
+        else:
+            abandoned.append(each)
+    return abandoned

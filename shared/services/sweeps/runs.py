@@ -1,0 +1,129 @@
+"""What all sweeps share: their name and rhythm, what they may reach, and the bounds of one run."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from shared.ports import Board, Clock, Dispatcher, ObjectStore, Staging
+from shared.records import Records
+from shared.services.events import Events
+from shared.services.files import FileService
+
+log = logging.getLogger(__name__)
+
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRules:
+    """How old a thing must be, and how much one run may do.
+
+    `grace` is the least age of an orphan, and the least time between its two sightings. A run ends
+    after `cap` removals and after `budget`; it looks at `listed` keys of the bucket, and asks the
+    store for the owner of `looks` of them. More orphaned objects than `alarm` are left alone: that
+    many are a lost database, or a bucket that two services share.
+    """
+
+    grace: timedelta
+    failed_uploads: timedelta
+    deleted_files: timedelta
+    job_records: timedelta
+    cap: int
+    budget: timedelta = timedelta(minutes=2)
+    listed: int = 50_000
+    looks: int = 5_000
+    alarm: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """What a sweep may reach, and the rules it keeps."""
+
+    records: Records
+    staging: Staging
+    objects: ObjectStore
+    board: Board
+    dispatcher: Dispatcher
+    events: Events
+    files: FileService
+    clock: Clock
+    rules: SweepRules
+
+    def latest(self, now: datetime) -> datetime:
+        """Return when a thing must have been touched last to be old enough.
+
+        `now` is the database's; of two clocks the slower decides, so that one that jumps ahead
+        makes nothing old.
+        """
+        return min(now, self.clock.now()) - self.rules.grace
+
+
+@dataclass(slots=True)
+class Run:
+    """One run: its bounds, and what it has done so far.
+
+    `ends` is when its time is up, by `time.monotonic`; `last` is the result of the run before;
+    `facts` are what only this sweep has to say.
+    """
+
+    sweep: str
+    cap: int
+    ends: float
+    dry_run: bool = False
+    last: Mapping[str, Any] = field(default_factory=dict)
+    seen: int = 0
+    removed: int = 0
+    bytes: int = 0
+    failed: int = 0
+    capped: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def room(self) -> int:
+        """How many more things this run may remove; what failed counts, it has cost time."""
+        return max(0, self.cap - self.removed - self.failed)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has removed or taken as much as it may."""
+        return not self.room or time.monotonic() > self.ends
+
+    def through(self, things: Iterable[Thing]) -> Iterator[Thing]:
+        """Yield things, counted as seen, until the run has done or taken as much as it may."""
+        for thing in things:
+            if self.is_over:
+                self.capped = True
+                return
+            self.seen += 1
+            yield thing
+
+    @contextmanager
+    def item(self, ident: str) -> Iterator[None]:
+        """Do one thing; that it fails is counted and logged, and the run goes on."""
+        try:
+            yield
+        except Exception:
+            self.failed += 1
+            log.exception("sweep_item_failed", extra={"sweep": self.sweep, "item": ident})
+
+    def count(self, size: int = 0, *, things: int = 1) -> None:
+        self.removed += things
+        self.bytes += size
+
+    def note(self, fact: str, more: int = 1) -> None:
+        """Count something that only this sweep knows."""
+        self.facts[fact] = self.facts.get(fact, 0) + more
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep: its name (part of the API), how often it runs, and what it removes."""
+
+    name: str
+    every: timedelta
+    sweep: Callable[[Sweeper, Run], None]
+    removes: str

@@ -1,0 +1,65 @@
+"""Staged bytes without a chunk: attempts that died, and what an ended upload left.
+
+Invariant: nothing goes while its upload's folder is in use. A body may take days and commit at its
+end, so the age of a folder is that of its youngest name.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+from shared.ports import StagedChunk
+from shared.services.sweeps.runs import Run, Sweeper
+
+_KIND: Final = "staging"
+_BATCH: Final = 500
+
+
+def staging_orphans(sweeper: Sweeper, run: Run) -> None:
+    """Discard names without a chunk row: old, seen twice, in folders that nobody touches."""
+    with sweeper.records.read() as rows:
+        began_at = rows.now()
+    latest = sweeper.latest(began_at)
+    listing = run.through(sweeper.staging.listing())
+    for upload_id, names in groupby(listing, key=attrgetter("upload_id")):
+        folder = list(names)
+        if run.capped:  # it may hold younger names that were not listed any more
+            break
+        if max(each.touched_at for each in folder) <= latest:
+            with run.item(upload_id):
+                _sweep_folder(sweeper, run, upload_id, folder)
+    if not run.capped and not run.dry_run:
+        with sweeper.records.begin() as rows:
+            rows.leases.forget_unseen(_KIND, began_at)
+
+
+def _sweep_folder(
+    sweeper: Sweeper, run: Run, upload_id: str, folder: Sequence[StagedChunk]
+) -> None:
+    with sweeper.records.read() as rows:
+        kept = rows.chunks.names(upload_id)
+    orphans = [each for each in folder if each.name not in kept]
+    for start in range(0, len(orphans), _BATCH):
+        batch = orphans[start : start + _BATCH]
+        twice = _seen_twice(sweeper, [_path(each) for each in batch], dry_run=run.dry_run)
+        ripe = [each for each in batch if _path(each) in twice]
+        run.note("waiting", len(batch) - len(ripe))
+        run.capped = run.capped or len(ripe) > run.room
+        ripe = ripe[: run.room]
+        if not run.dry_run:
+            sweeper.staging.discard(upload_id, [each.name for each in ripe])
+        run.count(sum(each.size for each in ripe), things=len(ripe))
+
+
+def _seen_twice(sweeper: Sweeper, paths: Sequence[str], *, dry_run: bool) -> set[str]:
+    grace = sweeper.rules.grace
+    if dry_run:
+        with sweeper.records.read() as rows:
+            return set(rows.leases.seen(_KIND, paths, grace))
+    with sweeper.records.begin() as rows:
+        return set(rows.leases.sighted(_KIND, paths, grace))
+
+
+def _path(chunk: StagedChunk) -> str:
+    return f"{chunk.upload_id}/{chunk.name}"

@@ -1,0 +1,80 @@
+"""Uploads that have run out of time, and the rows of those that ended long ago."""
+
+from shared.model.lifecycle import Event, UploadState
+from shared.model.upload import Upload
+from shared.services.sweeps.runs import Run, Sweeper
+from shared.services.uploads import release
+
+
+def expired_uploads(sweeper: Sweeper, run: Run) -> None:
+    """Expire what is still receiving past its time; whoever completes it first is not disturbed."""
+    with sweeper.records.read() as rows:
+        found = rows.uploads.expired(run.cap + 1)
+    for upload in run.through(found):
+        with run.item(upload.id):
+            if run.dry_run or _expire(sweeper, upload):
+                run.count(upload.received)
+
+
+def _expire(sweeper: Sweeper, upload: Upload) -> bool:
+    with sweeper.records.begin() as rows:
+        if not rows.uploads.advance(upload.id, Event.EXPIRE):
+            return False
+        release(rows, upload.id)
+    sweeper.staging.clear(upload.id)
+    return True
+
+
+def failed_uploads(sweeper: Sweeper, run: Run) -> None:
+    """Give up what a retry would need; without its chunks a failed upload can't be retried."""
+    with sweeper.records.read() as rows:
+        found = rows.uploads.failed(sweeper.rules.failed_uploads, run.cap + 1)
+    for upload in run.through(found):
+        with run.item(upload.id):
+            if run.dry_run or _give_up(sweeper, upload):
+                run.count(upload.received)
+
+
+def _give_up(sweeper: Sweeper, upload: Upload) -> bool:
+    with sweeper.records.begin() as rows:
+        if not rows.uploads.hold(upload.id, UploadState.FAILED):  # it is being retried
+            return False
+        release(rows, upload.id)
+    sweeper.staging.clear(upload.id)
+    return True
+
+
+def job_records(sweeper: Sweeper, run: Run) -> None:
+    """Forget uploads that ended long ago with their jobs and keys, then settled deliveries.
+
+    An upload that still holds bytes, room or an object that is no file's stays: its row is what the
+    other sweeps know these by.
+    """
+    age = sweeper.rules.job_records
+    with sweeper.records.read() as rows:
+        ended = rows.uploads.ended(age, run.cap + 1)
+    for upload in run.through(ended):
+        with run.item(upload.id):
+            if not run.dry_run:
+                _forget(sweeper, upload)
+            run.count()
+    with sweeper.records.read() as rows:
+        settled = rows.webhooks.settled(age, run.room + 1)
+    due = list(run.through(settled[: run.room]))
+    run.capped = run.capped or len(settled) > len(due)
+    with run.item("deliveries"):
+        if due and not run.dry_run:
+            with sweeper.records.begin() as rows:
+                rows.webhooks.forget(due)
+        run.count(things=len(due))
+        run.facts["deliveries"] = len(due)
+
+
+def _forget(sweeper: Sweeper, upload: Upload) -> None:
+    with sweeper.records.begin() as rows:
+        job = rows.jobs.of_upload(upload.id)
+        if job is not None:
+            rows.jobs.drop([job.id])
+        rows.uploads.drop([upload.id])
+    if job is not None:
+        sweeper.board.forget([job.id])

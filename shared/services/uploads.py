@@ -1,0 +1,271 @@
+"""Opening, completing and cancelling uploads; every dialect ends here."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+
+from uuid_utils.compat import uuid7
+
+from shared.errors import (
+    ChunksMissing,
+    Conflict,
+    IdempotencyMisuse,
+    NotReceiving,
+    QuotaExceeded,
+    Unprocessable,
+)
+from shared.model import coverage, naming
+from shared.model.caller import Caller, Scope
+from shared.model.digest import is_sha256
+from shared.model.job import Job
+from shared.model.lifecycle import Event, UploadState
+from shared.model.media import canonical
+from shared.model.upload import Chunk, NewUpload, Upload
+from shared.ports import Clock, Staging
+from shared.records import Records, Transaction
+from shared.services.finding import find_upload
+from shared.services.intake import Intake
+from shared.services.jobs import JobService
+from shared.services.screening import Screening
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRules:
+    """`chunk_size` in bytes when the client names none; `lifetime` of an unfinished upload."""
+
+    chunk_size: int
+    lifetime: timedelta
+    max_chunks: int = 10_000
+    allow_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UploadStatus:
+    upload: Upload
+    chunks: Sequence[Chunk]
+    job: Job | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadService:
+    records: Records
+    staging: Staging
+    screening: Screening
+    jobs: JobService
+    clock: Clock
+    rules: UploadRules
+
+    def open(self, caller: Caller, new: NewUpload, *, idempotency_key: str | None = None) -> Upload:
+        """Open an upload and reserve its room; with a key, a repeat answers the first result.
+
+        Raises `Unprocessable`, `Unsupported`, `TooLarge`, `QuotaExceeded`, `IdempotencyMisuse`.
+        """
+        caller.require(Scope.FILES_WRITE)
+        upload = self._drafted(caller, new, str(uuid7()))
+        with self.records.begin() as rows:
+            if idempotency_key is not None:
+                first = _first_result(rows, upload, idempotency_key, _fingerprint(new))
+                if first is not None:
+                    return first
+            return self._add(rows, upload)
+
+    def begin_submission(self, caller: Caller, filename: str) -> Intake:
+        """Begin to store a file that comes whole in one request, before its upload has a row."""
+        caller.require(Scope.FILES_WRITE)
+        return Intake(
+            self.staging,
+            str(uuid7()),
+            roll=self.rules.chunk_size,
+            limit=self.screening.largest_anywhere,
+            look=lambda head: self.screening.refuse_everywhere(head, filename),
+        )
+
+    def submit(
+        self,
+        caller: Caller,
+        new: NewUpload,
+        intake: Intake,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Open, fill and seal an upload from a finished intake, in one transaction."""
+        caller.require(Scope.FILES_WRITE)
+        new = replace(new, size=intake.length)
+        upload = self._drafted(caller, new, intake.upload_id)
+        self.screening.judge(upload, intake.head, intake.length)
+        with self.records.begin() as rows:
+            if idempotency_key is not None:
+                content = [(chunk.length, chunk.crc64) for chunk in intake.chunks]
+                first = _first_result(
+                    rows, upload, idempotency_key, _fingerprint(new, content=content)
+                )
+                if first is not None:
+                    return _job_of(rows, first)
+            self._add(rows, upload)
+            rows.uploads.add_bytes(upload.id, intake.length, at=0, reserve=0)
+            rows.chunks.add(intake.chunks)
+            rows.uploads.advance(upload.id, Event.SEAL)
+            job = self.jobs.queue(rows, upload, intake.length)
+        intake.commit()
+        self.jobs.announce(job)
+        return job
+
+    def status(self, caller: Caller, upload_id: str) -> UploadStatus:
+        caller.require(Scope.FILES_READ)
+        with self.records.read() as rows:
+            upload = find_upload(rows, caller, upload_id)
+            return UploadStatus(upload, rows.chunks.of(upload_id), rows.jobs.of_upload(upload_id))
+
+    def complete(
+        self,
+        caller: Caller,
+        upload_id: str,
+        *,
+        total_chunks: int | None = None,
+        sha256: str | None = None,
+    ) -> Job:
+        """Seal the upload and queue its job, in one transaction; a repeat answers the same job.
+
+        Raises `ChunksMissing` with the numbers, `NotReceiving`, `Unprocessable`.
+        """
+        caller.require(Scope.FILES_WRITE)
+        with self.records.begin() as rows:
+            upload = find_upload(rows, caller, upload_id)
+            sealed = rows.uploads.advance(upload_id, Event.SEAL)
+            if not sealed:
+                return _job_of(rows, upload)
+            # Read again: a chunk may have been committed before our update took the row.
+            upload = rows.uploads.find(upload_id) or upload
+            self._refuse_gaps(rows, upload, total_chunks)
+            size = upload.received
+            rows.uploads.settle(upload_id, size=size, sha256=_agreed_sha256(upload.sha256, sha256))
+            job = self.jobs.queue(rows, upload, size)
+        self.jobs.announce(job)
+        return job
+
+    def cancel(self, caller: Caller, upload_id: str) -> None:
+        """Cancel what is not finished and free its staging; repeating it is success.
+
+        Raises `Conflict` when the upload has ended otherwise.
+        """
+        caller.require(Scope.FILES_WRITE)
+        with self.records.begin() as rows:
+            upload = find_upload(rows, caller, upload_id)
+            if upload.state is UploadState.CANCELLED:
+                return
+            if not rows.uploads.advance(upload_id, Event.CANCEL):
+                raise Conflict(
+                    f"This upload is {upload.state} and can't be cancelled.",
+                    state=str(upload.state),
+                )
+            job = rows.jobs.of_upload(upload_id)
+            if job is not None:
+                job = rows.jobs.advance(job.id, Event.CANCEL)
+            release(rows, upload_id)
+        if job is not None:
+            self.jobs.show(job)
+        self.staging.clear(upload_id)
+
+    def _drafted(self, caller: Caller, new: NewUpload, upload_id: str) -> Upload:
+        self.screening.refuse_declaration(new)
+        if new.size == 0 and not self.rules.allow_empty:
+            raise Unprocessable("The file is empty.", pointer="/size")
+        if new.sha256 is not None and not is_sha256(new.sha256):
+            raise Unprocessable("A SHA-256 is 64 hexadecimal digits.", pointer="/sha256")
+        filename, folder = naming.clean_filename(new.filename), naming.clean_folder(new.folder)
+        now = self.clock.now()
+        return Upload(
+            id=upload_id,
+            tenant=caller.tenant,
+            owner=caller.subject,
+            state=UploadState.RECEIVING,
+            filename=filename,
+            folder=folder,
+            description=new.description,
+            size=new.size,
+            chunk_size=self._chunk_size(new),
+            declared_type=canonical(new.content_type),
+            sha256=new.sha256,
+            attributes=dict(new.metadata),
+            tags=sorted(set(new.tags)),
+            is_public=new.is_public,
+            expires_in=new.expires_in,
+            reference=new.reference,
+            profile=new.profile,
+            key=naming.object_key(upload_id, filename, folder, now),
+            received=0,
+            reserved=new.size or 0,
+            created_at=now,
+            updated_at=now,
+            expires_at=now,
+        )
+
+    def _chunk_size(self, new: NewUpload) -> int:
+        if new.chunk_size is None:
+            least = -(-(new.size or 0) // self.rules.max_chunks)
+            return max(self.rules.chunk_size, least)
+        if new.size is not None and -(-new.size // new.chunk_size) > self.rules.max_chunks:
+            raise Unprocessable(
+                f"That would be more than {self.rules.max_chunks} chunks.", pointer="/chunk_size"
+            )
+        return new.chunk_size
+
+    def _add(self, rows: Transaction, upload: Upload) -> Upload:
+        if not rows.quotas.reserve(upload.tenant, upload.reserved):
+            raise QuotaExceeded("This tenant's quota is used up.")
+        return rows.uploads.add(upload, self.rules.lifetime)
+
+    def _refuse_gaps(self, rows: Transaction, upload: Upload, total_chunks: int | None) -> None:
+        chunks = rows.chunks.of(upload.id)
+        layout = coverage.layout_of(upload)
+        if layout is not None and total_chunks not in {None, layout.count}:
+            raise Unprocessable(f"This upload has {layout.count} chunks.", pointer="/total_chunks")
+        gaps = coverage.missing(upload, chunks, total_chunks)
+        if gaps:
+            raise ChunksMissing(f"{len(gaps)} chunks are missing.", missing=gaps)
+        if total_chunks is not None and any(chunk.number >= total_chunks for chunk in chunks):
+            raise Unprocessable("More chunks have arrived.", pointer="/total_chunks")
+        if upload.received == 0 and not self.rules.allow_empty:
+            raise Unprocessable("The file is empty: no chunk has arrived.")
+
+
+def release(rows: Transaction, upload_id: str) -> None:
+    """Give back the room an ended upload had reserved, and forget its chunks."""
+    upload = rows.uploads.find(upload_id)
+    if upload is not None:
+        rows.quotas.release(upload.tenant, upload.reserved)
+        rows.uploads.settle(upload_id, reserved=0)
+        rows.chunks.drop(upload_id)
+
+
+def _first_result(rows: Transaction, upload: Upload, key: str, fingerprint: str) -> Upload | None:
+    caller = (upload.tenant, upload.owner)
+    if rows.uploads.remember(caller, key, fingerprint, upload.id):
+        return None
+    known = rows.uploads.remembered(caller, key)
+    first = None if known is None else rows.uploads.find(known[1])
+    if known is None or known[0] != fingerprint or first is None:
+        raise IdempotencyMisuse("This Idempotency-Key was used for another request.")
+    return first
+
+
+def _fingerprint(new: NewUpload, content: object = None) -> str:
+    said = json.dumps([asdict(new), content], sort_keys=True, default=str)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _job_of(rows: Transaction, upload: Upload) -> Job:
+    job = rows.jobs.of_upload(upload.id)
+    if job is None:
+        raise NotReceiving(f"This upload is {upload.state}.", state=str(upload.state))
+    return job
+
+
+def _agreed_sha256(before: str | None, now: str | None) -> str | None:
+    if now is not None and not is_sha256(now):
+        raise Unprocessable("A SHA-256 is 64 hexadecimal digits.", pointer="/sha256")
+    if before is not None and now is not None and before != now:
+        raise Unprocessable("The upload was opened with another SHA-256.", pointer="/sha256")
+    return now or before

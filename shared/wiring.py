@@ -1,0 +1,171 @@
+"""Puts the application together: from settings to services. The only place that names adapters."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from celery import Celery
+
+from shared.adapters.board_redis import RedisBoard, redis_client
+from shared.adapters.clock_system import SystemClock
+from shared.adapters.dispatch_celery import CeleryDispatcher, celery_app
+from shared.adapters.notify_http import HttpNotifier
+from shared.adapters.objects_disk import DiskObjects
+from shared.adapters.objects_s3 import S3Objects, S3Place
+from shared.adapters.profiles_toml import load_profiles
+from shared.adapters.records_sql import SqlRecords
+from shared.adapters.sniff_magic import MagicSniffer
+from shared.adapters.staging_disk import DiskStaging
+from shared.config import BadSettings, Settings
+from shared.model.media import Category
+from shared.model.policy import Profile, default_profile
+from shared.ports import Board, Clock, ObjectStore, Staging
+from shared.records import Records
+from shared.services.chunks import ChunkService
+from shared.services.claims import ClaimRules, ClaimService
+from shared.services.deliveries import DeliveryService
+from shared.services.describing import Describing
+from shared.services.events import Events
+from shared.services.files import FileService
+from shared.services.health import Health
+from shared.services.jobs import JobService
+from shared.services.screening import Screening
+from shared.services.sweeping import SweepService
+from shared.services.sweeps.runs import Sweeper, SweepRules
+from shared.services.uploads import UploadRules, UploadService
+from shared.services.webhooks import WebhookService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a front door or a worker may call, and the parts they stand on."""
+
+    settings: Settings
+    records: Records
+    staging: Staging
+    objects: ObjectStore
+    board: Board
+    clock: Clock
+    screening: Screening
+    describing: Describing
+    uploads: UploadService
+    chunks: ChunkService
+    jobs: JobService
+    claims: ClaimService
+    files: FileService
+    webhooks: WebhookService
+    deliveries: DeliveryService
+    sweeps: SweepService
+    health: Health
+
+
+def build(settings: Settings, *, celery: Celery | None = None) -> Services:
+    """Return the services of one process. Never call it before a fork."""
+    records = SqlRecords(settings.database)
+    clock = SystemClock()
+    staging = DiskStaging(settings.staging, floor=settings.staging_floor)
+    objects = build_objects(settings)
+    board = RedisBoard(redis_client(settings.redis_url))
+    dispatcher = CeleryDispatcher(celery or celery_app(settings.redis_url))
+    describing = Describing(settings.public_url, objects)
+    events = Events(describing)
+    screening = Screening(_profiles(settings), MagicSniffer())
+    notifier = HttpNotifier(allow_private=settings.webhook_allow_private)
+    jobs = JobService(records, board, dispatcher, clock)
+    claims = ClaimService(records, staging, board, dispatcher, events, _claim_rules(settings))
+    files = FileService(records, objects, board, dispatcher, events, clock)
+    return Services(
+        settings=settings,
+        records=records,
+        staging=staging,
+        objects=objects,
+        board=board,
+        clock=clock,
+        screening=screening,
+        describing=describing,
+        uploads=UploadService(records, staging, screening, jobs, clock, _upload_rules(settings)),
+        chunks=ChunkService(records, staging, screening),
+        jobs=jobs,
+        claims=claims,
+        files=files,
+        webhooks=WebhookService(records, notifier),
+        deliveries=DeliveryService(records, notifier, clock),
+        sweeps=SweepService(
+            Sweeper(
+                records,
+                staging,
+                objects,
+                board,
+                dispatcher,
+                events,
+                files,
+                clock,
+                _sweep_rules(settings),
+            )
+        ),
+        health=Health(records, staging, objects, board, settings.staging_floor),
+    )
+
+
+def build_objects(settings: Settings) -> ObjectStore:
+    if settings.storage_backend == "local":
+        secret = settings.link_secret_key or settings.jwt_secret_key
+        if secret is None:
+            raise BadSettings("LINK_SECRET_KEY: wanted for STORAGE_BACKEND=local")
+        return DiskObjects(
+            settings.data_dir.absolute() / "objects",
+            base_url=settings.public_url,
+            secret=secret.get_secret_value(),
+        )
+    secret_key, token = settings.s3_secret_access_key, settings.s3_session_token
+    place = S3Place(
+        bucket=settings.s3_bucket_name,
+        region=settings.s3_region,
+        endpoint=settings.s3_endpoint_url,
+        public_endpoint=settings.s3_public_endpoint_url,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=secret_key.get_secret_value() if secret_key else None,
+        session_token=token.get_secret_value() if token else None,
+    )
+    return S3Objects(place)
+
+
+def _profiles(settings: Settings) -> dict[str, Profile]:
+    sizes = {
+        Category.IMAGE: settings.max_size_image,
+        Category.AUDIO: settings.max_size_audio,
+        Category.VIDEO: settings.max_size_video,
+        Category.DOCUMENT: settings.max_size_document,
+    }
+    default = default_profile(sizes)
+    if settings.profiles_file is None:
+        return {default.name: default}
+    try:
+        return dict(load_profiles(settings.profiles_file, default))
+    except (OSError, ValueError) as error:
+        raise BadSettings(f"PROFILES_FILE: {error}") from error
+
+
+def _upload_rules(settings: Settings) -> UploadRules:
+    return UploadRules(
+        chunk_size=settings.chunk_size,
+        lifetime=timedelta(minutes=settings.upload_expiry_minutes),
+        allow_empty=settings.allow_empty_files,
+    )
+
+
+def _claim_rules(settings: Settings) -> ClaimRules:
+    return ClaimRules(
+        lease=timedelta(seconds=settings.lease_seconds),
+        heartbeat=timedelta(seconds=settings.heartbeat_seconds),
+        max_attempts=settings.max_attempts,
+    )
+
+
+def _sweep_rules(settings: Settings) -> SweepRules:
+    return SweepRules(
+        grace=timedelta(hours=settings.sweep_grace_hours),
+        failed_uploads=timedelta(days=settings.failed_upload_days),
+        deleted_files=timedelta(days=settings.deleted_file_days),
+        job_records=timedelta(days=settings.job_record_days),
+        cap=settings.sweep_cap,
+    )
