@@ -1,0 +1,75 @@
+"""The web application: the canonical API, health, and the page that documents them."""
+
+import logging
+import time
+from typing import Any
+
+from apiflask import APIFlask
+from flask import Response, g, request
+from flask_cors import CORS
+from uuid_utils.compat import uuid7
+
+from shared import logs
+from shared.config import Settings
+from shared.wiring import Services, build
+from web import auth, errors, health, limits
+from web.pages import reference
+from web.requests import SluiceRequest, StrictJson
+from web.rest import admin, files, jobs, openapi, public, submissions, uploads, webhooks
+
+log = logging.getLogger(__name__)
+
+
+class SluiceApp(APIFlask):
+    request_class = SluiceRequest
+    json_provider_class = StrictJson
+
+
+def create_app(settings: Settings, services: Services | None = None) -> SluiceApp:
+    """Return the app of one process; the services are built from the settings unless given."""
+    app = SluiceApp(
+        "sluice", title="Sluice", version="1.0.0", spec_path="/openapi.json", docs_path=None
+    )
+    app.extensions["sluice"] = services or build(settings)
+    app.before_request(_begin)
+    openapi.register(app)
+    errors.register(app)
+    auth.register(app, settings)
+    limits.register(app, settings.web_threads)
+    for module in (health, uploads, submissions, files, jobs, webhooks, admin, public, reference):
+        app.register_blueprint(module.bp)
+    auth.public(app.view_functions["swagger_ui.show"])
+    CORS(
+        app,
+        origins=settings.cors_origins,
+        expose_headers=["Location", "ETag", "Retry-After", "X-Request-ID", "Content-Range"],
+        max_age=3600,
+    )
+    app.after_request(_end)
+    return app
+
+
+def _begin() -> None:
+    logs.unbind()
+    said = request.headers.get("X-Request-ID", "")
+    g.request_id = said if _is_plain(said) else uuid7().hex
+    g.began = time.monotonic()
+    logs.bind(request_id=g.request_id)
+
+
+def _end(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.get("request_id", "")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    facts: dict[str, Any] = {
+        "method": request.method,
+        "path": request.path,
+        "status": response.status_code,
+        "took_ms": round((time.monotonic() - g.get("began", time.monotonic())) * 1000),
+    }
+    log.info("request_answered", extra=facts)
+    return response
+
+
+def _is_plain(text: str) -> bool:
+    return 0 < len(text) <= 64 and text.isascii() and text.replace("-", "").isalnum()  # noqa: PLR2004  # characters

@@ -1,0 +1,109 @@
+"""Who calls: bearer tokens by flask-jwt-extended, stricter than its defaults.
+
+The algorithm is the configured one, never the token's; `exp` is required; issuer and audience are
+checked when configured. Every route wants a caller unless it says `@public`.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final, TypeVar, cast
+
+import jwt
+from flask import Flask, current_app, g, request
+from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
+from flask_jwt_extended.exceptions import JWTExtendedException
+
+from shared.config import BadSettings, Settings
+from shared.errors import Unauthenticated, Unavailable
+from shared.model.caller import DEFAULT_SCOPES, Caller, Scope
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_TENANT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LONGEST_SUBJECT: Final = 255
+_LEEWAY_SECONDS: Final = 30
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Set up the verifier, and ask for a caller before every view that is not public."""
+    app.config.update(
+        JWT_ALGORITHM=settings.jwt_algorithm,
+        JWT_DECODE_ALGORITHMS=[settings.jwt_algorithm],
+        JWT_DECODE_ISSUER=settings.jwt_issuer,
+        JWT_DECODE_AUDIENCE=settings.jwt_audience,
+        JWT_DECODE_LEEWAY=timedelta(seconds=_LEEWAY_SECONDS),
+        JWT_TOKEN_LOCATION=["headers"],
+        JWT_VERIFY_SUB=False,  # a numeric subject is fine
+    )
+    manager = JWTManager(app)
+    if settings.jwt_jwks_url is not None:
+        keys = jwt.PyJWKClient(settings.jwt_jwks_url, timeout=3)
+        manager.decode_key_loader(lambda header, claims: _published_key(keys, header, claims))
+    elif settings.jwt_algorithm == "HS256":
+        if settings.jwt_secret_key is None:
+            raise BadSettings("JWT_SECRET_KEY: wanted for HS256")
+        app.config["JWT_SECRET_KEY"] = settings.jwt_secret_key.get_secret_value()
+    else:
+        app.config["JWT_PUBLIC_KEY"] = settings.jwt_public_key
+    app.before_request(_require_caller)
+
+
+def public(view: View) -> View:
+    """Mark a view that anybody may call."""
+    view.is_public = True  # type: ignore[attr-defined]  # a mark, read below
+    return view
+
+
+def caller() -> Caller:
+    """Return who calls. Raises `Unauthenticated`."""
+    if "caller" not in g:
+        g.caller = _verified()
+    return cast("Caller", g.caller)
+
+
+def _require_caller() -> None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is not None and not getattr(view, "is_public", False) and request.method != "OPTIONS":
+        caller()
+
+
+def _verified() -> Caller:
+    if len(request.headers.getlist("Authorization")) > 1 or "," in request.headers.get(
+        "Authorization", ""
+    ):
+        raise Unauthenticated("Send one Authorization header.")
+    try:
+        verify_jwt_in_request()
+    except (JWTExtendedException, jwt.PyJWTError, ValueError, TypeError) as error:
+        raise Unauthenticated("A valid bearer token is required.") from error
+    return _caller_of(get_jwt())
+
+
+def _caller_of(claims: dict[str, Any]) -> Caller:
+    if "exp" not in claims:
+        raise Unauthenticated("The token has no expiry.")
+    subject = claims.get("sub")
+    if not isinstance(subject, str | int) or not 0 < len(str(subject)) <= _LONGEST_SUBJECT:
+        raise Unauthenticated("The token names no subject.")
+    tenant = claims.get("tenant", claims.get("customer_id", "default"))
+    if not isinstance(tenant, str | int) or not _TENANT.fullmatch(str(tenant)):
+        raise Unauthenticated("The token's tenant is not a name.")
+    return Caller(str(subject), str(tenant), _scopes(claims.get("scope")))
+
+
+def _scopes(claim: object) -> frozenset[Scope]:
+    if claim is None:
+        return DEFAULT_SCOPES
+    if not isinstance(claim, str):
+        raise Unauthenticated("The token's scope is not a string.")
+    said = set(claim.split())
+    return frozenset(scope for scope in Scope if scope.value in said)
+
+
+def _published_key(keys: jwt.PyJWKClient, header: dict[str, Any], claims: dict[str, Any]) -> Any:
+    del claims
+    try:
+        return keys.get_signing_key(str(header.get("kid"))).key
+    except jwt.PyJWKClientConnectionError as error:
+        raise Unavailable("keys", "The issuer's keys can't be had now.") from error

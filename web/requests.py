@@ -1,0 +1,110 @@
+"""Requests, read strictly: JSON bodies, raw bodies, and the headers that steer an upload."""
+
+import json
+from binascii import Error as BadBase64
+from typing import Any, Final, cast
+
+import http_sf
+from flask import Request
+from flask.json.provider import DefaultJSONProvider
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest
+from werkzeug.http import parse_dict_header
+
+from shared.errors import Invalid
+
+_MOST_JSON: Final = 1024 * 1024
+_MOST_WAIT_SECONDS: Final = 60
+_LONGEST_KEY: Final = 255
+
+
+class StrictJson(DefaultJSONProvider):
+    """JSON as RFC 8259 has it: no NaN, no name twice, no bottomless nesting."""
+
+    sort_keys = False
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        try:
+            return json.loads(
+                s, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins, **kwargs
+            )
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+
+
+class SluiceRequest(Request):
+    """A request whose JSON body is bounded, and may be absent where nothing in it is required."""
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        self.max_content_length = _MOST_JSON
+        if not self.get_data(cache=True):
+            return None
+        return super().get_json(force=force, silent=silent, cache=cache)
+
+    def on_json_loading_failed(self, e: ValueError | None) -> Any:
+        raise Invalid("The body is not valid JSON.", pointer="") from e
+
+
+class RequestBody:
+    """A raw body as it arrives. One that is cut, by whomever, just ends: see `Body`."""
+
+    def __init__(self, request: Request) -> None:
+        self._stream = request.stream
+        self.length = None if _is_chunked(request) else request.content_length or 0
+        self.is_cut = False
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._stream.read(size)
+        except (OSError, BadRequest, ParseException):
+            self.is_cut = True
+            return b""
+
+
+def content_sha256(request: Request) -> bytes | None:
+    """Return the SHA-256 of `Content-Digest` (RFC 9530), None when none was sent."""
+    header = request.headers.get("Content-Digest")
+    if header is None:
+        return None
+    try:
+        digests = cast(
+            "dict[str, tuple[Any, Any]]",
+            http_sf.parse(header.encode("latin-1"), tltype="dictionary"),
+        )
+        digest = digests.get("sha-256", (None, None))[0]
+    except (http_sf.StructuredFieldError, BadBase64, ValueError) as error:
+        raise Invalid("Content-Digest is not like sha-256=:…:.") from error
+    if digest is not None and not isinstance(digest, bytes):
+        raise Invalid("Content-Digest is not like sha-256=:…:.")
+    return digest
+
+
+def preferred_wait(request: Request) -> int:
+    """Return the seconds that `Prefer` (RFC 7240) wants to wait: 0 for `respond-async`."""
+    preferences = parse_dict_header(request.headers.get("Prefer", ""))
+    if "wait" in preferences:
+        said = (preferences["wait"] or "").partition(";")[0]
+        return min(int(said), _MOST_WAIT_SECONDS) if said.isdecimal() else _MOST_WAIT_SECONDS
+    return 0 if "respond-async" in preferences else _MOST_WAIT_SECONDS
+
+
+def idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= _LONGEST_KEY and key.isprintable()):
+        raise Invalid(f"An Idempotency-Key has 1 to {_LONGEST_KEY} printable characters.")
+    return key
+
+
+def _is_chunked(request: Request) -> bool:
+    return "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found

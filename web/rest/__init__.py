@@ -1,0 +1,1 @@
+"""The canonical API, one module a noun."""

@@ -1,0 +1,150 @@
+"""Files: listed, read, linked to, removed."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+from apiflask import APIBlueprint
+from flask import Response, json
+from pydantic import TypeAdapter
+
+from shared.errors import Invalid
+from shared.model.file import FileQuery
+from web.auth import caller
+from web.disposition import disposition
+from web.downloads import file_response, thumbnail_response
+from web.rest.documented import answers
+from web.rest.schemas import (
+    DeleteQuery,
+    DownloadQuery,
+    FileOut,
+    FilesOut,
+    FilesQuery,
+    LinkOut,
+    LinkQuery,
+    MetadataOut,
+)
+from web.services import services
+
+_CURSORS: Final[dict[str, TypeAdapter[tuple[str, Any, str]]]] = {
+    "created_at": TypeAdapter(tuple[str, datetime, str]),
+    "filename": TypeAdapter(tuple[str, str, str]),
+    "size": TypeAdapter(tuple[str, int, str]),
+}
+
+bp = APIBlueprint("files", __name__, url_prefix="/api/v1/files", tag="Files")
+
+
+@bp.get("")
+@bp.input(FilesQuery, location="query", arg_name="query")
+@answers({200: FilesOut})
+def list_files(query: FilesQuery) -> Any:
+    """List files, newest first unless sorted otherwise; `offset` counts, `cursor` goes on."""
+    counted = query.offset is not None
+    page = services().files.page(caller(), _asked(query), counted=counted)
+    body: dict[str, Any] = {
+        "items": [services().describing.file(file) for file in page.files],
+        "next_cursor": None if page.after is None else _cursor(query.sort, page.after),
+    }
+    if counted:
+        body |= {"total": page.total, "limit": query.limit, "offset": query.offset}
+    return body
+
+
+@bp.get("/<file_id>")
+@answers({200: FileOut}, problems=(404,))
+def show_file(file_id: str) -> Any:
+    """Show a file."""
+    return services().describing.file(services().files.find(caller(), file_id))
+
+
+@bp.get("/<file_id>/metadata")
+@answers({200: MetadataOut}, problems=(404, 503))
+def show_metadata(file_id: str) -> Any:
+    """Show a file, and what the store itself says of its object."""
+    file, stored = services().files.stored(caller(), file_id)
+    modified = stored.modified_at.isoformat().replace("+00:00", "Z")
+    said = {"file_size": stored.size, "last_modified": modified, "etag": stored.etag}
+    return services().describing.file(file) | said
+
+
+@bp.get("/<file_id>/download")
+@bp.input(DownloadQuery, location="query", arg_name="query")
+@answers({200: "application/octet-stream", 206: "application/octet-stream"}, problems=(404, 416))
+def download_file(file_id: str, query: DownloadQuery) -> Response:
+    """Stream the file; honours `Range`, `If-Range` and `If-None-Match`."""
+    file = services().files.find(caller(), file_id)
+    return file_response(file, attached=query.as_attachment)
+
+
+@bp.get("/<file_id>/presigned-url")
+@bp.input(LinkQuery, location="query", arg_name="query")
+@answers({200: LinkOut}, problems=(404,))
+def link_file(file_id: str, query: LinkQuery) -> Any:
+    """Return a link that works without a token until it expires."""
+    seconds = services().settings.presigned_url_expiry if query.expiry is None else query.expiry
+    file = services().files.find(caller(), file_id)
+    said = disposition(file, attached=query.force_download or None)
+    url, ends_at = services().files.link(caller(), file_id, timedelta(seconds=seconds), said)
+    expires_at = ends_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"url": url, "expires_at": expires_at}, {"Cache-Control": "no-store"}
+
+
+@bp.get("/<file_id>/thumbnails/<name>")
+@answers({200: "image/webp"}, problems=(404,))
+def show_thumbnail(file_id: str, name: str) -> Response:
+    """Stream a thumbnail; a 404 names those there are."""
+    return thumbnail_response(*services().files.thumbnail(caller(), file_id, name))
+
+
+@bp.delete("/<file_id>")
+@bp.input(DeleteQuery, location="query", arg_name="query")
+@answers({204: None}, problems=(404,))
+def delete_file(file_id: str, query: DeleteQuery) -> Any:
+    """Hide a file, or with `hard_delete` remove it for good."""
+    services().files.delete(caller(), file_id, hard=query.hard_delete)
+    return "", HTTPStatus.NO_CONTENT
+
+
+def _asked(query: FilesQuery) -> FileQuery:
+    who = caller()
+    return FileQuery(
+        tenant=who.tenant,
+        owner=who.subject,
+        category=query.category,
+        content_type=query.content_type,
+        tag=query.tag,
+        folder=query.folder,
+        text=query.q,
+        reference=query.reference,
+        deleted=query.state == "deleted",
+        created_after=_aware(query.created_after),
+        created_before=_aware(query.created_before),
+        sort=query.sort.removeprefix("-"),
+        descending=query.sort.startswith("-"),
+        limit=query.limit,
+        offset=query.offset or 0,
+        after=None if query.cursor is None else _position(query.sort, query.cursor),
+    )
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+
+
+def _cursor(sort: str, after: tuple[Any, str]) -> str:
+    value = after[0].isoformat() if isinstance(after[0], datetime) else after[0]
+    said = json.dumps([sort, value, after[1]])
+    return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
+
+
+def _position(sort: str, cursor: str) -> tuple[Any, str]:
+    try:
+        padded = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        said, value, file_id = _CURSORS[sort.removeprefix("-")].validate_json(padded)
+    except ValueError as error:
+        raise Invalid("This cursor is none of ours.", pointer="/cursor") from error
+    if said != sort:
+        raise Invalid("This cursor is of a list that is sorted otherwise.", pointer="/cursor")
+    return value, file_id

@@ -1,0 +1,253 @@
+"""The models of the API: what requests may say, and what answers look like.
+
+Requests refuse unknown fields. Answers are documented by these models, and a test holds real
+answers against them.
+"""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from shared.model.upload import NewUpload
+
+_MOST_METADATA: Final = 16 * 1024
+_MOST_TAGS: Final = 32
+_TEN_YEARS: Final = 10 * 365 * 24 * 3600
+
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("a NUL character is not text")
+    return text
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    said = json.dumps(metadata)
+    if len(said) > _MOST_METADATA:
+        raise ValueError(f"metadata is larger than {_MOST_METADATA} bytes")
+    if "\\u0000" in said:
+        raise ValueError("a NUL character is not text")
+    return metadata
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+Tag = Annotated[Text, Field(min_length=1, max_length=64)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits.")]
+
+
+class Input(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class FileFields(Input):
+    """What a client may say of a file beside its bytes."""
+
+    folder: Annotated[Text, Field(max_length=512)] | None = None
+    description: Annotated[Text, Field(max_length=2000)] | None = None
+    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = {}
+    tags: Annotated[list[Tag], Field(max_length=_MOST_TAGS)] = []
+    is_public: bool = False
+    expires_in: Annotated[int, Field(ge=1, le=_TEN_YEARS, description="Seconds.")] | None = None
+    reference: Annotated[Text, Field(max_length=255)] | None = None
+    profile: Annotated[Text, Field(max_length=64)] = "default"
+
+    def of(self, filename: str, content_type: str | None) -> NewUpload:
+        return NewUpload(filename=filename, content_type=content_type, **self.model_dump())
+
+
+class UploadIn(FileFields):
+    filename: Annotated[Text, Field(min_length=1, max_length=1024)]
+    size: Annotated[int, Field(ge=0, le=2**53, description="Bytes.")] | None = None
+    content_type: Annotated[Text, Field(max_length=255)] | None = None
+    chunk_size: Annotated[int, Field(ge=1, le=2**30, description="Bytes.")] | None = None
+    sha256: Sha256 | None = None
+
+    def new(self) -> NewUpload:
+        return NewUpload(**self.model_dump())
+
+
+class CompleteIn(Input):
+    total_chunks: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    sha256: Sha256 | None = None
+
+
+def _ids(text: Any) -> Any:
+    return [part for part in text.split(",") if part] if isinstance(text, str) else text
+
+
+def _of_query(text: Any) -> Any:
+    """A query is text; strict models want what it stands for."""
+    return {"true": True, "1": True, "false": False, "0": False}.get(str(text).lower(), text)
+
+
+Flag = Annotated[bool, BeforeValidator(_of_query)]
+
+
+class Query(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class JobsQuery(Query):
+    ids: Annotated[list[str], BeforeValidator(_ids), Field(min_length=1, max_length=100)]
+
+
+class WaitQuery(Query):
+    wait: Annotated[float, Field(ge=0, le=30, description="Seconds.")] = 0
+
+
+class FilesQuery(Query):
+    category: Literal["image", "video", "audio", "document"] | None = None
+    content_type: Text | None = None
+    tag: Text | None = None
+    folder: Text | None = None
+    q: Annotated[Text, Field(max_length=200, description="In name or description.")] | None = None
+    reference: Text | None = None
+    state: Literal["ready", "deleted"] = "ready"
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    sort: Annotated[str, Field(pattern="^-?(created_at|filename|size)$")] = "-created_at"
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    cursor: Text | None = None
+    offset: Annotated[int, Field(ge=0, le=2**31)] | None = None
+
+
+class LinkQuery(Query):
+    expiry: int | None = Field(None, description="Seconds, up to 7 days.")
+    force_download: Flag = False
+
+
+class DownloadQuery(Query):
+    as_attachment: Flag | None = None
+
+
+class DeleteQuery(Query):
+    hard_delete: Flag = False
+
+
+class Output(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class UploadOut(Output):
+    id: str
+    state: str
+    filename: str
+    size: int | None
+    chunk_size: int
+    received: list[tuple[int, int]]
+    received_bytes: int
+    missing: list[int]
+    created_at: datetime
+    expires_at: datetime
+    job_id: str | None
+    file_id: str | None
+
+
+class ReceiptOut(Output):
+    number: int
+    length: int
+    repeated: bool
+
+
+class ThumbnailOut(Output):
+    name: str
+    url: str
+    width: int
+    height: int
+    content_type: str
+    size: int
+
+
+class FileOut(Output):
+    id: str
+    filename: str
+    folder: str | None
+    description: str | None
+    size: int
+    content_type: str
+    declared_type: str | None
+    category: str
+    sha256: str
+    etag: str
+    s3_key: str
+    url: str
+    cdn_url: str | None
+    is_public: bool
+    width: int | None
+    height: int | None
+    duration: float | None
+    thumbnails: list[ThumbnailOut]
+    metadata: dict[str, Any]
+    tags: list[str]
+    reference: str | None
+    owner: str
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    deleted_at: datetime | None
+
+
+class MetadataOut(FileOut):
+    file_size: int
+    last_modified: datetime
+
+
+class FilesOut(Output):
+    items: list[FileOut]
+    next_cursor: str | None
+    total: int | None = None
+    limit: int | None = None
+    offset: int | None = None
+
+
+class LinkOut(Output):
+    url: str
+    expires_at: datetime
+
+
+class ProgressOut(Output):
+    done: int
+    total: int
+    percent: int
+
+
+class JobErrorOut(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    code: str
+    detail: str
+
+
+class JobOut(Output):
+    id: str
+    kind: str
+    state: Literal["queued", "running", "succeeded", "rejected", "failed", "cancelled"]
+    step: str | None
+    progress: ProgressOut
+    attempt: int
+    upload_id: str
+    file_id: str | None
+    file: FileOut | None = None
+    error: JobErrorOut | None = None
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+class JobsOut(Output):
+    items: list[JobOut]
+    next_cursor: None
+
+
+class Problem(BaseModel):
+    """RFC 9457; more members may follow."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str | None
