@@ -1,0 +1,301 @@
+"""Thumbnails of images nobody vouches for, made by a child process that may die of them.
+
+`decode` streams a picture into `decoder.py` and reads the thumbnails back. All of it happens in the
+caller's thread, because the blocks may come from a session or a lease that belongs to it: what
+reading them raises passes through unchanged, and while they are being waited for the child's clock
+stands still. However it ends, the child is dead and reaped, and no descriptor is left.
+"""
+
+import json
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, Literal, cast
+
+from shared.errors import AppError, Rejected, Unavailable
+from shared.model.thumbnail import ThumbnailSpec
+
+log = logging.getLogger(__name__)
+
+# The types of which thumbnails are made, and the one decoder that may see each. libmagic's older
+# name of BMP and both of animated PNG stand beside the registered ones.
+FORMATS: Final[Mapping[str, str]] = {
+    "image/apng": "PNG",
+    "image/avif": "AVIF",
+    "image/bmp": "BMP",
+    "image/gif": "GIF",
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/tiff": "TIFF",
+    "image/vnd.mozilla.apng": "PNG",
+    "image/webp": "WEBP",
+    "image/x-ms-bmp": "BMP",
+}
+
+MESSAGES: Final[Mapping[str, str]] = {
+    "image_broken": "The image is damaged, or not of the type it claims to be.",
+    "image_exhausted": "Decoding the image takes more memory than is allowed.",
+    "image_timeout": "Decoding the image takes more time than is allowed.",
+    "image_too_large": "The image is larger than is allowed.",
+}
+
+PROGRAM: Final = Path(__file__).resolve().with_name("decoder.py")
+# No secrets for whoever takes the child over. One arena, or each thread's counts as memory.
+ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1"}
+STOPPED_BY_SOMEBODY: Final = frozenset(
+    {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
+)
+LARGEST_ANSWER: Final = 64 * 1024 * 1024
+LARGEST_VERDICT: Final = 16 * 1024
+BLOCK: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one image may cost. 48 megapixels need 80 MiB as JPEG and 870 MiB as WebP."""
+
+    pixels: int = 50_000_000
+    source_size: int = 384 * 1024 * 1024
+    memory: int = 1024 * 1024 * 1024
+    cpu_seconds: int = 20
+    deadline_seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A thumbnail under its spec's name, without any of the original's metadata."""
+
+    name: str
+    width: int
+    height: int
+    body: bytes = field(repr=False)
+    content_type: Literal["image/webp"] = "image/webp"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An image's size as it is seen, orientation applied, and a thumbnail per spec."""
+
+    width: int
+    height: int
+    thumbnails: tuple[Picture, ...]
+
+
+def supports(content_type: str) -> bool:
+    """Tell whether thumbnails are made of this type."""
+    return content_type in FORMATS
+
+
+def decode(
+    blocks: Iterable[bytes],
+    *,
+    content_type: str,
+    specs: Sequence[ThumbnailSpec],
+    limits: Limits = Limits(),
+) -> Decoded:
+    """Return the size and the thumbnails of the image made of `blocks`, in the order of `specs`.
+
+    Raises `Rejected` when the image is at fault: `image_broken`, `image_too_large`,
+    `image_timeout` or `image_exhausted`; `Unavailable` when the decoder is. A thumbnail is never
+    larger than the original. `supports(content_type)` has to hold.
+    """
+    try:
+        return _decode(blocks, FORMATS[content_type], specs, limits)
+    except Rejected as refusal:
+        reason = repr(refusal.__cause__)
+        facts = {"code": refusal.code, "content_type": content_type, "reason": reason}
+        log.info("image_refused", extra=facts)
+        raise
+
+
+def _decode(
+    blocks: Iterable[bytes], form: str, specs: Sequence[ThumbnailSpec], limits: Limits
+) -> Decoded:
+    order = {
+        "format": form,
+        "longer_sides": [spec.longer_side for spec in specs],
+        "pixels": limits.pixels,
+        "source_size": limits.source_size,
+        "memory": limits.memory,
+        "cpu_seconds": limits.cpu_seconds,
+        "parent": os.getpid(),
+    }
+    clock = _Clock(limits.deadline_seconds)
+    with _child(order) as child:
+        _feed(child.source, blocks, clock)
+        answer = _collect(child.answer, clock)
+        status = _ended(child.process, clock)
+    if status != 0:
+        raise _cause_of_death(status)
+    return _read(answer, specs)
+
+
+class _Clock:
+    """The time that is left for the child."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left, or raise `Rejected` when none are."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise _refusal("image_timeout")
+        return left
+
+    def stopped_for(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the blocks; a slow store is no fault of the image's."""
+        source = iter(blocks)
+        while True:
+            asked_at = time.monotonic()
+            block = next(source, None)
+            self._end += time.monotonic() - asked_at
+            if block is None:
+                return
+            yield block
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    process: subprocess.Popen[bytes]
+    source: IO[bytes]
+    answer: IO[bytes]
+
+
+@contextmanager
+def _child(order: Mapping[str, Any]) -> Iterator[_Child]:
+    """Start the decoder in a session of its own; nothing of it outlives the block."""
+    # -I: neither the environment nor the user's folders decide what is imported.
+    command = [sys.executable, "-I", str(PROGRAM), json.dumps(order)]
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own program, and numbers
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            cwd="/",
+            env=ENVIRONMENT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Unavailable("decoder", "The image decoder could not be started.") from error
+    source, answer = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+    with source, answer:
+        try:
+            yield _Child(process, source, answer)
+        finally:
+            if process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _feed(source: IO[bytes], blocks: Iterable[bytes], clock: _Clock) -> None:
+    """Pass the picture on, until its end or until the child has heard enough."""
+    os.set_blocking(source.fileno(), False)
+    with source:
+        for block in clock.stopped_for(blocks):
+            if not _write(source, block, clock):
+                return
+
+
+def _write(source: IO[bytes], block: bytes, clock: _Clock) -> bool:
+    """Write all of `block`, or tell that nobody is listening any more."""
+    rest = memoryview(block)
+    while rest:
+        _wait_for(source, select.POLLOUT, clock)
+        try:
+            rest = rest[os.write(source.fileno(), rest) :]
+        except BlockingIOError:
+            continue
+        except BrokenPipeError:
+            return False
+    return True
+
+
+def _collect(answer: IO[bytes], clock: _Clock) -> bytes:
+    collected = bytearray()
+    while True:
+        _wait_for(answer, select.POLLIN, clock)
+        block = os.read(answer.fileno(), BLOCK)
+        if not block:
+            return bytes(collected)
+        collected += block
+        if len(collected) > LARGEST_ANSWER:
+            raise _refusal("image_broken")
+
+
+def _wait_for(stream: IO[bytes], event: int, clock: _Clock) -> None:
+    ready = select.poll()
+    ready.register(stream, event)
+    while not ready.poll(clock.left() * 1000):
+        pass
+
+
+def _ended(process: subprocess.Popen[bytes], clock: _Clock) -> int:
+    try:
+        return process.wait(clock.left())
+    except subprocess.TimeoutExpired as error:
+        raise _refusal("image_timeout") from error
+
+
+def _cause_of_death(status: int) -> AppError:
+    """Tell whose fault it is that the child ended without an answer."""
+    if status > 0 or -status in STOPPED_BY_SOMEBODY:
+        return Unavailable("decoder", f"The image decoder ended with status {status}.")
+    codes: Mapping[int, str] = {
+        signal.SIGXCPU: "image_timeout",
+        signal.SIGKILL: "image_exhausted",  # by the kernel, for memory: we were not in a hurry yet
+    }
+    return _refusal(codes.get(-status, "image_broken"), f"killed by signal {-status}")
+
+
+def _read(answer: bytes, specs: Sequence[ThumbnailSpec]) -> Decoded:
+    """Read the answer, trusting the child as little as the picture that it has seen."""
+    head, _, bodies = answer.partition(b"\n")
+    try:
+        verdict = json.loads(head[:LARGEST_VERDICT])
+        if "refused" not in verdict:
+            thumbnails = tuple(_pictures(verdict["thumbnails"], bodies, specs))
+            return Decoded(_positive(verdict["width"]), _positive(verdict["height"]), thumbnails)
+        facts = {fact: _positive(value) for fact, value in verdict.get("facts", {}).items()}
+        refusal = _refusal(verdict["refused"], verdict.get("reason", ""), **facts)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise _refusal("image_broken") from error
+    raise refusal
+
+
+def _pictures(
+    sizes: Sequence[Sequence[object]], bodies: bytes, specs: Sequence[ThumbnailSpec]
+) -> Iterator[Picture]:
+    offset = 0
+    for spec, (width, height, length) in zip(specs, sizes, strict=True):
+        end = offset + _positive(length)
+        body = bodies[offset:end]
+        if end > len(bodies) or body[:4] != b"RIFF" or body[8:12] != b"WEBP":
+            raise ValueError("not a thumbnail")
+        yield Picture(spec.name, _positive(width), _positive(height), body)
+        offset = end
+    if offset != len(bodies):
+        raise ValueError("more than was asked for")
+
+
+def _positive(value: object) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError("not a size")
+    return value
+
+
+def _refusal(code: str, reason: str = "", **facts: int) -> Rejected:
+    """Make the answer for the client; the `reason` is the log's, for it quotes the picture."""
+    refusal = Rejected(code, MESSAGES[code], **facts)
+    refusal.__cause__ = ValueError(reason) if reason else None
+    return refusal

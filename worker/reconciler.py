@@ -1,0 +1,54 @@
+"""The reconciler's process: rounds until told to stop. What repairs the broker needs no broker."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from datetime import timedelta
+from typing import Final
+
+from shared import logs
+from shared.config import Settings, settings
+from shared.errors import Unavailable
+from shared.services.reconciling import Reconciler
+from shared.wiring import build
+
+log = logging.getLogger(__name__)
+
+_LEASE_ROUNDS: Final = 3
+
+
+def main() -> None:
+    logs.set_up(settings().log_level, settings().log_format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run(made(settings()), settings().reconcile_seconds, stop)
+
+
+def made(chosen: Settings) -> Reconciler:
+    services = build(chosen)
+    return Reconciler(
+        records=services.records,
+        dispatcher=services.claims.dispatcher,
+        claims=services.claims,
+        holder=f"{socket.gethostname()}:{os.getpid()}",
+        lease=timedelta(seconds=_LEASE_ROUNDS * chosen.reconcile_seconds),
+        stale=timedelta(seconds=chosen.redispatch_seconds),
+    )
+
+
+def run(reconciler: Reconciler, pause_seconds: float, stop: threading.Event) -> None:
+    """Do a round every `pause_seconds` until `stop`; an outage is waited out."""
+    log.info("reconciler_started")
+    while not stop.is_set():
+        try:
+            reconciler.round()
+        except Unavailable as outage:
+            log.warning("round_not_done", extra={"code": outage.code})
+        stop.wait(pause_seconds)
+
+
+if __name__ == "__main__":
+    main()

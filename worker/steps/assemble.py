@@ -1,0 +1,119 @@
+"""One pass over the bytes: their SHA-256, and the parts of the object.
+
+Parts are cut from the sequence, ignoring the borders of chunks: equal, and as large as it takes to
+stay within 10,000. A small file is kept in memory for one PUT. Nothing is readable under the final
+key until `publish` completes it.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from typing import Final
+
+from shared.errors import Rejected
+from shared.model.naming import thumbnail_key
+from shared.ports import Part
+from shared.services.claims import Claim
+from worker import images
+from worker.draft import Draft, Workbench
+
+SMALL_BYTES: Final = 8 * 1024 * 1024
+_MOST_PARTS: Final = 10_000
+_NOTE_SECONDS: Final = 1.0
+
+
+def assemble(draft: Draft, bench: Workbench) -> Draft:
+    """Raise `Rejected` when the whole is not what the client said it would be."""
+    claim, verdict = draft.claim, draft.verdict
+    if verdict is None:
+        raise ValueError("assemble runs after inspect")
+    upload = claim.upload
+    names = (
+        [spec.name for spec in bench.thumbnails] if images.supports(verdict.content_type) else []
+    )
+    bench.claims.intend(claim, [upload.key, *(thumbnail_key(upload.id, name) for name in names)])
+    sha256 = hashlib.sha256()
+    blocks = _hashed(_noted(bench, claim), sha256)
+    if upload.received <= SMALL_BYTES:
+        draft = replace(draft, body=b"".join(blocks))
+    else:
+        multipart_id = bench.objects.begin_multipart(
+            upload.key, content_type=verdict.content_type, upload_id=upload.id
+        )
+        bench.undo.callback(bench.objects.abort_multipart, upload.key, multipart_id)
+        bench.claims.started(claim, upload.key, multipart_id)
+        parts = _sent(bench, claim, multipart_id, blocks)
+        draft = replace(draft, multipart_id=multipart_id, parts=parts)
+    digest = sha256.hexdigest()
+    if upload.sha256 not in {None, digest}:
+        raise Rejected(
+            "digest_mismatch",
+            "The file's SHA-256 is not the one that was announced.",
+            expected=upload.sha256,
+            actual=digest,
+        )
+    return replace(draft, sha256=digest)
+
+
+def part_length(size: int) -> int:
+    """Return the length of all parts but the last of an object of `size` bytes."""
+    return max(SMALL_BYTES, -(-size // _MOST_PARTS))
+
+
+def _sent(
+    bench: Workbench, claim: Claim, multipart_id: str, blocks: Iterator[bytes]
+) -> tuple[Part, ...]:
+    """Send parts while reading on, at most `parallel_parts` at once."""
+    length, key = part_length(claim.upload.received), claim.upload.key
+    waiting: set[Future[Part]] = set()
+    parts: list[Part] = []
+    pool = ThreadPoolExecutor(bench.parallel_parts, thread_name_prefix="part")
+    try:
+        for index, body in enumerate(_cut(blocks, length)):
+            bench.watch.check()
+            if len(waiting) >= bench.parallel_parts:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                parts += [future.result() for future in done]
+            waiting.add(
+                pool.submit(
+                    bench.objects.put_part, key, multipart_id, index + 1, index * length, body
+                )
+            )
+        parts += [future.result() for future in waiting]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return tuple(sorted(parts, key=lambda part: part.number))
+
+
+def _cut(blocks: Iterator[bytes], length: int) -> Iterator[bytearray]:
+    """Yield runs of `length` bytes, the last one shorter; a run is not copied again."""
+    part = bytearray()
+    for block in blocks:
+        part += block
+        while len(part) >= length:
+            rest = part[length:]
+            del part[length:]
+            yield part
+            part = rest
+    if part:
+        yield part
+
+
+def _hashed(blocks: Iterator[bytes], sha256: "hashlib._Hash") -> Iterator[bytes]:
+    for block in blocks:
+        sha256.update(block)
+        yield block
+
+
+def _noted(bench: Workbench, claim: Claim) -> Iterator[bytes]:
+    """Pass the blocks on; stop when the job is not ours, and say now and then how far it is."""
+    done, noted_at = 0, time.monotonic()
+    for block in bench.blocks(claim):
+        yield block
+        done += len(block)
+        if time.monotonic() - noted_at >= _NOTE_SECONDS:
+            bench.watch.check()
+            bench.claims.note(claim, "assemble", done)
+            noted_at = time.monotonic()
