@@ -1,0 +1,27 @@
+"""`./run COMMAND`: every command of Sluice."""
+
+import sys
+
+import click
+
+from cli.environment import env
+from cli.store import make_bucket, migrate
+from cli.sweep import sweep
+from cli.token import token
+from shared.config import BadSettings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def commands() -> None:
+    """Sluice, a self-hosted upload pipeline."""
+
+
+for command in (token, env, migrate, make_bucket, sweep):
+    commands.add_command(command)
+
+
+def main() -> None:
+    try:
+        commands()
+    except BadSettings as error:
+        sys.exit(f"sluice: {error}")

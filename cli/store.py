@@ -1,0 +1,26 @@
+"""`migrate` and `make-bucket`: what must be there before anything starts."""
+
+import click
+
+from shared.adapters.migrate import migrate as bring_up
+from shared.config import settings
+from shared.wiring import build_objects
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    settings().data_dir.mkdir(parents=True, exist_ok=True)
+    bring_up(settings().database)
+    click.echo("migrated")
+
+
+@click.command()
+def make_bucket() -> None:
+    """Make the bucket and allow browsers to use it; for a store of your own, embedded or not."""
+    from shared.adapters.objects_s3 import S3Objects  # noqa: PLC0415  # boto3 only where it is used
+
+    objects = build_objects(settings())
+    if isinstance(objects, S3Objects):
+        objects.make_bucket(settings().cors_origins)
+    click.echo("made")
