@@ -1,0 +1,79 @@
+"""Which processes make the service, in which order: the stages that the supervisor starts.
+
+`Procfile` lists the same processes for a host that has its own stores.
+"""
+
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from tools import valkey, weed
+from tools.embedded import Embedded
+from tools.part import Part, Stage
+from tools.probes import celery_answers, http_answers
+
+# The worker hands a running job back only when TERM means Celery's soft shutdown.
+SOFT_SHUTDOWN: Final[Mapping[str, str]] = {"REMAP_SIGTERM": "SIGQUIT"}
+CELERY: Final = ("celery", "-q", "-A", "worker.app")
+
+
+def stages(embedded: Embedded) -> tuple[Stage, ...]:
+    """Return the stages: stores, their preparation, then everything that uses them."""
+    stores: list[Part] = []
+    preparations: list[Part] = []
+    if embedded.broker:
+        stores.append(valkey.part(embedded))
+    if embedded.objects:
+        stores.append(weed.part(embedded))
+        preparations += [_once("bucket", "make-bucket"), weed.synced_writes(embedded)]
+    stores.append(_once("migrate", "migrate"))
+    return tuple(filter(None, (tuple(stores), tuple(preparations), _service(embedded))))
+
+
+def _service(embedded: Embedded) -> Stage:
+    settings, ports = embedded.variables, embedded.ports
+    return (
+        Part(
+            "web",
+            _python("gunicorn", "-c", "web/gunicorn_conf.py", "web.wsgi:app"),
+            ready=http_answers(embedded.web("/healthz")),
+            stops_within_seconds=35,
+        ),
+        _worker(embedded, "worker", "ingest", "ingest", settings.get("WORKER_CONCURRENCY", "2")),
+        _worker(embedded, "worker-io", "io", "webhooks,maintenance", "2"),
+        Part("reconciler", _python("worker.reconciler")),
+        Part(
+            "beat",
+            _python(*CELERY, "beat", "-s", str(embedded.folder.beat / "schedule"), "--pidfile="),
+            folder=embedded.folder.beat,
+        ),
+        Part(
+            "flower",
+            _python(
+                *(*CELERY, "flower", "--logging=error"),
+                *("--address=127.0.0.1", f"--port={ports.flower}"),
+            ),
+            ready=http_answers(f"http://127.0.0.1:{ports.flower}/healthcheck"),
+        ),
+    )
+
+
+def _worker(embedded: Embedded, name: str, node: str, queues: str, concurrency: str) -> Part:
+    # Copies that share a broker must not share node names, or a ping reaches the other one.
+    full_name = f"{node}-{embedded.ports.web}@{socket.gethostname()}"
+    return Part(
+        name,
+        _python(*CELERY, "worker", "-Q", queues, "-n", full_name, "-c", concurrency),
+        ready=celery_answers(embedded.variables["REDIS_URL"], full_name),
+        environment=SOFT_SHUTDOWN,
+        stops_within_seconds=30,
+    )
+
+
+def _once(name: str, command: str) -> Part:
+    return Part(name, _python("cli", command), once=True)
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *arguments)
