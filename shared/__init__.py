@@ -2,3 +2,7 @@
 
 Arrows inside: `wiring -> adapters | services -> ports -> model -> errors`.
 """
+
+from typing import Final
+
+VERSION: Final = "0.1.0"

@@ -26,10 +26,11 @@ from urllib.parse import urlsplit
 
 import certifi
 
+from shared import VERSION
 from shared.model.address import may_be_called
 from shared.ports import Answer
 
-USER_AGENT: Final = "Sluice/1.0.0"
+USER_AGENT: Final = f"Sluice/{VERSION}"
 LONGEST_URL: Final = 2048
 MOST_BYTES: Final = 64 * 1024
 _DEADLINE_SECONDS: Final = 15.0
@@ -105,7 +106,7 @@ class HttpNotifier:
 
     def _place(self, url: str) -> _Place:
         """Parse `url` the one time it is parsed. Raises `_Refused` for all but plain URLs."""
-        if len(url) > LONGEST_URL or not _PLAIN.fullmatch(url) or "\\" in url:
+        if len(url) > LONGEST_URL or not _PLAIN.fullmatch(url):
             raise _Refused("bad_url", f"A URL is up to {LONGEST_URL} printable ASCII characters.")
         try:
             parts = urlsplit(url)
