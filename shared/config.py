@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     web_workers: int = Field(2, ge=1, description="Processes of the web.")
     web_threads: int = Field(64, ge=4, description="Threads of each.")
     worker_concurrency: int = Field(2, ge=1, description="Jobs a worker runs at once.")
-    parallel_parts: int = Field(4, ge=1, le=16, description="S3 parts a job sends at once.")
+    parallel_parts: int = Field(3, ge=1, le=16, description="S3 parts a job sends at once.")
     flower_url: Text = Field(None, description="Where operators reach Flower; shown, not used.")
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ An adapter implements a protocol and lets no foreign exception past itself: what
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import Protocol
 
 from shared.model.job import JobStatus
@@ -137,8 +138,10 @@ class ObjectStore(Protocol):
     def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str: ...
 
     def put_part(
-        self, key: str, multipart_id: str, number: int, offset: int, body: bytes | bytearray
-    ) -> Part: ...
+        self, key: str, multipart_id: str, number: int, offset: int, body: BytesIO
+    ) -> Part:
+        """Store all of `body`, which stays the caller's to use again."""
+        ...
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
         """Make the object of its parts, in order; return its ETag without quotes."""

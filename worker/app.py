@@ -16,6 +16,7 @@ from worker.schedule import SCHEDULE
 app = celery_app(settings().redis_url)
 app.conf.beat_schedule = SCHEDULE
 app.conf.beat_max_loop_interval = 10
+app.conf.worker_concurrency = settings().worker_concurrency
 app.conf.imports = ["worker.tasks"]
 
 

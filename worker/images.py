@@ -1,27 +1,22 @@
 """Thumbnails of images nobody vouches for, made by a child process that may die of them.
 
-`decode` streams a picture into `decoder.py` and reads the thumbnails back. All of it happens in the
-caller's thread, because the blocks may come from a session or a lease that belongs to it: what
-reading them raises passes through unchanged, and while they are being waited for the child's clock
-stands still. However it ends, the child is dead and reaped, and no descriptor is left.
+`decode` streams a picture into `decoder.py` and reads the thumbnails back. What reading the blocks
+raises passes through unchanged, and while they are being waited for the child's clock stands still.
 """
 
 import json
 import logging
 import os
-import select
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, Literal, cast
+from typing import Final, Literal
 
 from shared.errors import AppError, Rejected, Unavailable
 from shared.model.thumbnail import ThumbnailSpec
+from worker.child import Clock, TimeIsUp, TooMuchSaid, child, collect, ended, feed
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +43,10 @@ MESSAGES: Final[Mapping[str, str]] = {
 }
 
 PROGRAM: Final = Path(__file__).resolve().with_name("decoder.py")
-# No secrets for whoever takes the child over. One arena, or each thread's counts as memory.
-ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1"}
 STOPPED_BY_SOMEBODY: Final = frozenset(
     {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 )
-LARGEST_ANSWER: Final = 64 * 1024 * 1024
 LARGEST_VERDICT: Final = 16 * 1024
-BLOCK: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,123 +119,21 @@ def _decode(
         "cpu_seconds": limits.cpu_seconds,
         "parent": os.getpid(),
     }
-    clock = _Clock(limits.deadline_seconds)
-    with _child(order) as child:
-        _feed(child.source, blocks, clock)
-        answer = _collect(child.answer, clock)
-        status = _ended(child.process, clock)
+    # -I: neither the environment nor the user's folders decide what is imported.
+    command = [sys.executable, "-I", str(PROGRAM), json.dumps(order)]
+    clock = Clock(limits.deadline_seconds)
+    try:
+        with child(command) as decoder:
+            feed(decoder.source, blocks, clock)
+            answer = collect(decoder.answer, clock)
+            status = ended(decoder.process, clock)
+    except TimeIsUp as error:
+        raise _refusal("image_timeout") from error
+    except TooMuchSaid as error:
+        raise _refusal("image_broken") from error
     if status != 0:
         raise _cause_of_death(status)
     return _read(answer, specs)
-
-
-class _Clock:
-    """The time that is left for the child."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Return the seconds that are left, or raise `Rejected` when none are."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise _refusal("image_timeout")
-        return left
-
-    def stopped_for(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the blocks; a slow store is no fault of the image's."""
-        source = iter(blocks)
-        while True:
-            asked_at = time.monotonic()
-            block = next(source, None)
-            self._end += time.monotonic() - asked_at
-            if block is None:
-                return
-            yield block
-
-
-@dataclass(frozen=True, slots=True)
-class _Child:
-    process: subprocess.Popen[bytes]
-    source: IO[bytes]
-    answer: IO[bytes]
-
-
-@contextmanager
-def _child(order: Mapping[str, Any]) -> Iterator[_Child]:
-    """Start the decoder in a session of its own; nothing of it outlives the block."""
-    # -I: neither the environment nor the user's folders decide what is imported.
-    command = [sys.executable, "-I", str(PROGRAM), json.dumps(order)]
-    try:
-        process = subprocess.Popen(  # noqa: S603 - our own program, and numbers
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            cwd="/",
-            env=ENVIRONMENT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise Unavailable("decoder", "The image decoder could not be started.") from error
-    source, answer = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-    with source, answer:
-        try:
-            yield _Child(process, source, answer)
-        finally:
-            if process.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _feed(source: IO[bytes], blocks: Iterable[bytes], clock: _Clock) -> None:
-    """Pass the picture on, until its end or until the child has heard enough."""
-    os.set_blocking(source.fileno(), False)
-    with source:
-        for block in clock.stopped_for(blocks):
-            if not _write(source, block, clock):
-                return
-
-
-def _write(source: IO[bytes], block: bytes, clock: _Clock) -> bool:
-    """Write all of `block`, or tell that nobody is listening any more."""
-    rest = memoryview(block)
-    while rest:
-        _wait_for(source, select.POLLOUT, clock)
-        try:
-            rest = rest[os.write(source.fileno(), rest) :]
-        except BlockingIOError:
-            continue
-        except BrokenPipeError:
-            return False
-    return True
-
-
-def _collect(answer: IO[bytes], clock: _Clock) -> bytes:
-    collected = bytearray()
-    while True:
-        _wait_for(answer, select.POLLIN, clock)
-        block = os.read(answer.fileno(), BLOCK)
-        if not block:
-            return bytes(collected)
-        collected += block
-        if len(collected) > LARGEST_ANSWER:
-            raise _refusal("image_broken")
-
-
-def _wait_for(stream: IO[bytes], event: int, clock: _Clock) -> None:
-    ready = select.poll()
-    ready.register(stream, event)
-    while not ready.poll(clock.left() * 1000):
-        pass
-
-
-def _ended(process: subprocess.Popen[bytes], clock: _Clock) -> int:
-    try:
-        return process.wait(clock.left())
-    except subprocess.TimeoutExpired as error:
-        raise _refusal("image_timeout") from error
 
 
 def _cause_of_death(status: int) -> AppError:

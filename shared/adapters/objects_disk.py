@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -39,7 +39,7 @@ class DiskObjects:
 
     def put(self, key: str, body: bytes, *, content_type: str, upload_id: str) -> str:
         multipart_id = self.begin_multipart(key, content_type=content_type, upload_id=upload_id)
-        part = self.put_part(key, multipart_id, 1, 0, body)
+        part = self.put_part(key, multipart_id, 1, 0, BytesIO(body))
         return self.complete_multipart(key, multipart_id, [part])
 
     def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
@@ -51,14 +51,15 @@ class DiskObjects:
         return multipart_id
 
     def put_part(
-        self, key: str, multipart_id: str, number: int, offset: int, body: bytes | bytearray
+        self, key: str, multipart_id: str, number: int, offset: int, body: BytesIO
     ) -> Part:
         del key
-        with _translated(), self._part_file(multipart_id).open("r+b") as target:
-            target.seek(offset)
-            target.write(body)
-        etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        return Part(number, offset, len(body), etag, crc64(body))
+        with body.getbuffer() as content:
+            with _translated(), self._part_file(multipart_id).open("r+b") as target:
+                target.seek(offset)
+                target.write(content)
+            etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            return Part(number, offset, len(content), etag, crc64(content))
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
         source, said = self._part_file(multipart_id), self._part_facts(multipart_id)

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
@@ -90,19 +91,21 @@ class S3Objects:
             return answer["UploadId"]
 
     def put_part(
-        self, key: str, multipart_id: str, number: int, offset: int, body: bytes | bytearray
+        self, key: str, multipart_id: str, number: int, offset: int, body: BytesIO
     ) -> Part:
-        checksum = crc64(body)
+        with body.getbuffer() as content:
+            length, checksum = len(content), crc64(content)
+        body.seek(0)
         with _translated(key):
             answer = self._client.upload_part(
                 Bucket=self._place.bucket,
                 Key=key,
                 UploadId=multipart_id,
                 PartNumber=number,
-                Body=cast("bytes", body),  # a bytearray will do, whatever the stubs say
+                Body=body,
                 ChecksumCRC64NVME=_base64(checksum),
             )
-        return Part(number, offset, len(body), _bare(answer["ETag"]), checksum)
+        return Part(number, offset, length, _bare(answer["ETag"]), checksum)
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
         listed: Any = [

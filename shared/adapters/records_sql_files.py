@@ -15,6 +15,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
     tuple_,
@@ -53,7 +54,10 @@ class SqlFileRows:
         column = files.c[query.sort]
         statement = select(files).where(_matching(query))
         if query.after is not None:
-            position, here = tuple_(column, files.c.id), tuple_(*query.after)
+            value_of_last, id_of_last = query.after
+            # With the column's type: a time is kept as a number.
+            here = tuple_(literal(value_of_last, column.type), literal(id_of_last))
+            position = tuple_(column, files.c.id)
             statement = statement.where(position < here if query.descending else position > here)
         order = (
             (column.desc(), files.c.id.desc()) if query.descending else (column.asc(), files.c.id)

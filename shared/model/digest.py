@@ -8,7 +8,7 @@ from awscrt.checksums import combine_crc64nvme, crc64nvme
 from shared.model.upload import Chunk
 
 
-def crc64(block: bytes | bytearray, before: int = 0) -> int:
+def crc64(block: bytes | memoryview, before: int = 0) -> int:
     return int(crc64nvme(block, before))
 
 

@@ -54,16 +54,12 @@ class ClaimService:
 
     def claim(self, job_id: str, worker: str) -> Claim | None:
         """Take the job, counting the attempt; None when it is not to be had."""
-        with self.records.begin() as rows:
-            job = rows.jobs.claim(job_id, worker, self.rules.lease, self.rules.max_attempts)
-            if job is None:
-                return None
-            rows.uploads.advance(job.upload_id, Event.CLAIM)
-            upload = rows.uploads.find(job.upload_id)
-            if upload is None:
-                raise LeaseLost("The upload is gone.")
-            claim = Claim(job, upload, rows.chunks.of(upload.id))
-        self._show(job)
+        try:
+            with self.records.begin() as rows:
+                claim = self._claim(rows, job_id, worker)
+        except LeaseLost:
+            return None
+        self._show(claim.job)
         return claim
 
     def beat(self, claim: Claim) -> bool:
@@ -166,14 +162,27 @@ class ClaimService:
         if upload is not None:
             self.give_up(Claim(job, upload, ()), error)
 
+    def _claim(self, rows: Transaction, job_id: str, worker: str) -> Claim:
+        known = rows.jobs.find(job_id)
+        if known is None or not rows.uploads.advance(known.upload_id, Event.CLAIM):
+            raise LeaseLost("There is nothing to claim.")
+        job = rows.jobs.claim(job_id, worker, self.rules.lease, self.rules.max_attempts)
+        upload = rows.uploads.find(known.upload_id)
+        if job is None or upload is None:
+            raise LeaseLost("Somebody else holds this job, or it has to wait.")
+        return Claim(job, upload, rows.chunks.of(upload.id))
+
     def _back(self, claim: Claim, **changes: Any) -> None:
         with self.records.begin() as rows:
             job = self._settle(rows, claim, Event.HAND_BACK, dispatched_at=None, **changes)
         self._show(job)
 
     def _settle(self, rows: Transaction, claim: Claim, event: Event, **changes: Any) -> Job:
+        # The upload's row first, then the job's, as whoever cancels does: in two orders they could
+        # wait for each other.
+        here = rows.uploads.advance(claim.upload.id, event)
         job = rows.jobs.advance(claim.job.id, event, fence=claim.job.fence, **changes)
-        if job is None or not rows.uploads.advance(claim.upload.id, event):
+        if job is None or not here:
             raise LeaseLost("Somebody else holds this job.")
         return job
 

@@ -7,9 +7,10 @@ key until `publish` completes it.
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from io import BytesIO
 from typing import Final
 
 from shared.errors import Rejected
@@ -65,40 +66,55 @@ def part_length(size: int) -> int:
 def _sent(
     bench: Workbench, claim: Claim, multipart_id: str, blocks: Iterator[bytes]
 ) -> tuple[Part, ...]:
-    """Send parts while reading on, at most `parallel_parts` at once."""
+    """Send parts while reading on, at most `parallel_parts` at once, from buffers used again."""
     length, key = part_length(claim.upload.received), claim.upload.key
-    waiting: set[Future[Part]] = set()
+    free = [BytesIO(bytes(length)) for _ in range(bench.parallel_parts + 1)]
+    sending: dict[Future[Part], BytesIO] = {}
     parts: list[Part] = []
+
+    def collect(done: Iterable[Future[Part]]) -> None:
+        for future in done:
+            free.append(sending.pop(future))
+            parts.append(future.result())
+
     pool = ThreadPoolExecutor(bench.parallel_parts, thread_name_prefix="part")
     try:
-        for index, body in enumerate(_cut(blocks, length)):
+        for index, body in enumerate(_cut(blocks, length, free)):
             bench.watch.check()
-            if len(waiting) >= bench.parallel_parts:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                parts += [future.result() for future in done]
-            waiting.add(
-                pool.submit(
-                    bench.objects.put_part, key, multipart_id, index + 1, index * length, body
-                )
+            future = pool.submit(
+                bench.objects.put_part, key, multipart_id, index + 1, index * length, body
             )
-        parts += [future.result() for future in waiting]
+            sending[future] = body
+            collect([future for future in sending if future.done()])
+            if not free:
+                collect(wait(sending, return_when=FIRST_COMPLETED).done)
+        collect(list(sending))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return tuple(sorted(parts, key=lambda part: part.number))
 
 
-def _cut(blocks: Iterator[bytes], length: int) -> Iterator[bytearray]:
-    """Yield runs of `length` bytes, the last one shorter; a run is not copied again."""
-    part = bytearray()
+def _cut(blocks: Iterator[bytes], length: int, free: list[BytesIO]) -> Iterator[BytesIO]:
+    """Yield buffers taken from `free`, each filled with `length` bytes; the last with the rest."""
+    buffer, room = _emptied(free), length
     for block in blocks:
-        part += block
-        while len(part) >= length:
-            rest = part[length:]
-            del part[length:]
-            yield part
-            part = rest
-    if part:
-        yield part
+        view = memoryview(block)
+        while view:
+            written = buffer.write(view[:room])
+            room -= written
+            view = view[written:]
+            if room == 0:
+                yield buffer
+                buffer, room = _emptied(free), length
+    if room < length:
+        buffer.truncate()
+        yield buffer
+
+
+def _emptied(free: list[BytesIO]) -> BytesIO:
+    buffer = free.pop()
+    buffer.seek(0)
+    return buffer
 
 
 def _hashed(blocks: Iterator[bytes], sha256: "hashlib._Hash") -> Iterator[bytes]:

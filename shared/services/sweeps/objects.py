@@ -66,8 +66,8 @@ def _condemned(sweeper: Sweeper, record: ObjectRecord, *, dry_run: bool) -> bool
     with sweeper.records.begin() as rows:
         if rows.objects.condemn(record.key, record.upload_id):
             return True
-        if rows.files.referred([record.key]):
-            rows.objects.link([record.key])  # a file's object stays, whatever its row said
+        # A file's object stays, whatever its row said.
+        rows.objects.link(list(rows.files.referred([record.key])))
         return False
 
 
