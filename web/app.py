@@ -9,7 +9,7 @@ from flask import Response, g, request
 from flask_cors import CORS
 from uuid_utils.compat import uuid7
 
-from shared import logs
+from shared import VERSION, logs
 from shared.config import Settings
 from shared.wiring import Services, build
 from web import auth, errors, health, limits
@@ -28,7 +28,7 @@ class SluiceApp(APIFlask):
 def create_app(settings: Settings, services: Services | None = None) -> SluiceApp:
     """Return the app of one process; the services are built from the settings unless given."""
     app = SluiceApp(
-        "sluice", title="Sluice", version="1.0.0", spec_path="/openapi.json", docs_path=None
+        "sluice", title="Sluice", version=VERSION, spec_path="/openapi.json", docs_path=None
     )
     app.extensions["sluice"] = services or build(settings)
     app.before_request(_begin)

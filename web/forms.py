@@ -19,7 +19,7 @@ from shared.model.upload import NewUpload
 from shared.services.intake import Intake
 from shared.services.uploads import UploadService
 from web.requests import RequestBody, StrictJson
-from web.rest.schemas import FileFields
+from web.rest.inputs import FileFields
 
 MOST_FIELDS_BYTES: Final = 64 * 1024
 _MOST_PARTS: Final = 32

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.services.describing import when
 from web.auth import caller
 from web.rest.documented import answers
-from web.rest.schemas import Output
+from web.rest.outputs import Output
 from web.services import services
 
 bp = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Administration")

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar, cast
 from apiflask import APIBlueprint
 from pydantic import BaseModel
 
-from web.rest.schemas import Problem
+from web.rest.outputs import Problem
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -15,16 +15,8 @@ from web.auth import caller
 from web.disposition import disposition
 from web.downloads import file_response, thumbnail_response
 from web.rest.documented import answers
-from web.rest.schemas import (
-    DeleteQuery,
-    DownloadQuery,
-    FileOut,
-    FilesOut,
-    FilesQuery,
-    LinkOut,
-    LinkQuery,
-    MetadataOut,
-)
+from web.rest.inputs import DeleteQuery, DownloadQuery, FilesQuery, LinkQuery
+from web.rest.outputs import FileOut, FilesOut, LinkOut, MetadataOut
 from web.services import services
 
 _CURSORS: Final[dict[str, TypeAdapter[tuple[str, Any, str]]]] = {

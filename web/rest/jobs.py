@@ -13,7 +13,8 @@ from shared.model.job import JobStatus
 from web.auth import caller
 from web.limits import slots
 from web.rest.documented import answers
-from web.rest.schemas import JobOut, JobsOut, JobsQuery, WaitQuery
+from web.rest.inputs import JobsQuery, WaitQuery
+from web.rest.outputs import JobOut, JobsOut
 from web.services import services
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/api/v1/jobs", tag="Jobs")

@@ -19,7 +19,7 @@ from web.forms import MOST_FIELDS_BYTES, FileForm
 from web.limits import slots
 from web.requests import idempotency_key, preferred_wait
 from web.rest.documented import answers
-from web.rest.schemas import FileOut, JobOut
+from web.rest.outputs import FileOut, JobOut
 from web.services import services
 
 bp = APIBlueprint("submissions", __name__, url_prefix="/api/v1/files", tag="Uploads in one request")

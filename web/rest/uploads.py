@@ -11,7 +11,8 @@ from web.auth import caller
 from web.limits import slots
 from web.requests import RequestBody, content_sha256, idempotency_key
 from web.rest.documented import answers
-from web.rest.schemas import CompleteIn, JobOut, ReceiptOut, UploadIn, UploadOut
+from web.rest.inputs import CompleteIn, UploadIn
+from web.rest.outputs import JobOut, ReceiptOut, UploadOut
 from web.services import services
 
 bp = APIBlueprint("uploads", __name__, url_prefix="/api/v1/uploads", tag="Uploads")

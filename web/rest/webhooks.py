@@ -13,7 +13,8 @@ from shared.services.describing import when
 from shared.services.finding import is_id
 from web.auth import caller
 from web.rest.documented import answers
-from web.rest.schemas import Input, Output, Query, Text
+from web.rest.inputs import Input, Query, Text
+from web.rest.outputs import Output
 from web.services import services
 
 bp = APIBlueprint("webhooks", __name__, url_prefix="/api/v1/webhooks", tag="Webhooks")
