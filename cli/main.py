@@ -5,6 +5,7 @@ import sys
 import click
 
 from cli.environment import env
+from cli.listen import listen
 from cli.store import make_bucket, migrate
 from cli.sweep import sweep
 from cli.token import token
@@ -16,7 +17,7 @@ def commands() -> None:
     """Sluice, a self-hosted upload pipeline."""
 
 
-for command in (token, env, migrate, make_bucket, sweep):
+for command in (token, env, migrate, make_bucket, sweep, listen):
     commands.add_command(command)
 
 
