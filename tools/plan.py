@@ -32,7 +32,7 @@ def stages(embedded: Embedded) -> tuple[Stage, ...]:
 
 
 def _service(embedded: Embedded) -> Stage:
-    settings, ports = embedded.variables, embedded.ports
+    ports = embedded.ports
     return (
         Part(
             "web",
@@ -40,8 +40,8 @@ def _service(embedded: Embedded) -> Stage:
             ready=http_answers(embedded.web("/healthz")),
             stops_within_seconds=35,
         ),
-        _worker(embedded, "worker", "ingest", "ingest", settings.get("WORKER_CONCURRENCY", "2")),
-        _worker(embedded, "worker-io", "io", "webhooks,maintenance", "2"),
+        _worker(embedded, "worker", "ingest", "ingest"),
+        _worker(embedded, "worker-io", "io", "webhooks,maintenance", "-P", "threads", "-c", "16"),
         Part("reconciler", _python("worker.reconciler")),
         Part(
             "beat",
@@ -59,12 +59,12 @@ def _service(embedded: Embedded) -> Stage:
     )
 
 
-def _worker(embedded: Embedded, name: str, node: str, queues: str, concurrency: str) -> Part:
+def _worker(embedded: Embedded, name: str, node: str, queues: str, *options: str) -> Part:
     # Copies that share a broker must not share node names, or a ping reaches the other one.
     full_name = f"{node}-{embedded.ports.web}@{socket.gethostname()}"
     return Part(
         name,
-        _python(*CELERY, "worker", "-Q", queues, "-n", full_name, "-c", concurrency),
+        _python(*CELERY, "worker", "-Q", queues, "-n", full_name, *options),
         ready=celery_answers(embedded.variables["REDIS_URL"], full_name),
         environment=SOFT_SHUTDOWN,
         stops_within_seconds=30,
