@@ -128,7 +128,8 @@ class OpenMultipart:
 class ObjectStore(Protocol):
     """Bytes after publish. Writes are create-only: a taken key raises `KeyTaken`.
 
-    Deleting or aborting what is not there is success. What does not answer raises `Unavailable`.
+    Deleting or aborting what is not there is success. What does not answer raises `Unavailable`, as
+    does a multipart upload that is gone: it has to begin again.
     """
 
     def put(self, key: str, body: bytes, *, content_type: str, upload_id: str) -> str:
@@ -161,7 +162,9 @@ class ObjectStore(Protocol):
 
     def delete(self, keys: Sequence[str]) -> None: ...
 
-    def listing(self) -> Iterator[StoredObject]: ...
+    def listing(self, *, after: str = "") -> Iterator[StoredObject]:
+        """Yield the objects whose keys come after `after`, in the order of keys."""
+        ...
 
     def open_multiparts(self) -> Iterator[OpenMultipart]: ...
 

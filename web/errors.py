@@ -64,7 +64,7 @@ def problem(status: HTTPStatus, code: str, detail: str, **facts: Any) -> Respons
         "request_id": g.get("request_id"),
         **facts,
     }
-    return Response(json.dumps(body), status, mimetype="application/problem+json")
+    return Response(f"{json.dumps(body)}\n", status, mimetype="application/problem+json")
 
 
 def _present_apiflask(error: HTTPError) -> Response:

@@ -23,6 +23,9 @@ class StrictJson(DefaultJSONProvider):
 
     sort_keys = False
 
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return super().dumps(obj, **{"separators": (",", ":"), **kwargs})
+
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         try:
             return json.loads(

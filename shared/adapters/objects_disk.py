@@ -1,16 +1,17 @@
 """Objects in a folder, for one box without S3 (`STORAGE_BACKEND=local`).
 
 An object is a file below `objects/`, linked into place so that creating is exclusive; its facts lie
-below `facts/` and are there first. One key belongs to one upload (the database sees to that), so
-facts written twice say the same. Links for outsiders are our own, signed and expiring.
+below `facts/` and are there first. Both are put there under a lock of the folder, so that nobody
+rewrites the facts of an object that is there. Links for outsiders are our own, signed and expiring.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO, FileIO
@@ -39,8 +40,11 @@ class DiskObjects:
 
     def put(self, key: str, body: bytes, *, content_type: str, upload_id: str) -> str:
         multipart_id = self.begin_multipart(key, content_type=content_type, upload_id=upload_id)
-        part = self.put_part(key, multipart_id, 1, 0, BytesIO(body))
-        return self.complete_multipart(key, multipart_id, [part])
+        try:
+            part = self.put_part(key, multipart_id, 1, 0, BytesIO(body))
+            return self.complete_multipart(key, multipart_id, [part])
+        finally:
+            self.abort_multipart(key, multipart_id)
 
     def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
         multipart_id = secrets.token_hex(16)
@@ -55,33 +59,35 @@ class DiskObjects:
     ) -> Part:
         del key
         with body.getbuffer() as content:
-            with _translated(), self._part_file(multipart_id).open("r+b") as target:
+            with _begun(), _translated(), self._part_file(multipart_id).open("r+b") as target:
                 target.seek(offset)
                 target.write(content)
             etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
             return Part(number, offset, len(content), etag, crc64(content))
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
-        source, said = self._part_file(multipart_id), self._part_facts(multipart_id)
+        source, fresh = self._part_file(multipart_id), self._part_facts(multipart_id, "fresh")
         etag = self.expected_etag(parts)
-        with _translated():
-            facts = json.loads(said.read_text())
-            facts |= {"etag": etag, "size": sum(part.length for part in parts)}
-            said.write_text(json.dumps(facts))
+        with _begun(), _translated():
+            if self._object_file(key).exists():
+                raise KeyTaken("There is an object under this key.", key=key)
+            facts = json.loads(self._part_facts(multipart_id).read_text())
+            fresh.write_text(json.dumps(facts | {"etag": etag}))
             _sync(source)
-            _sync(said)
-            _put_in_place(said, self._facts_file(key), Path.replace)
-            try:
-                _put_in_place(source, self._object_file(key), os.link)
-            except FileExistsError as error:
-                raise KeyTaken("There is an object under this key.", key=key) from error
+            _sync(fresh)
+            self._put_in_place(key, source, fresh)
         self.abort_multipart(key, multipart_id)
         return etag
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         del key
-        for path in (self._part_file(multipart_id), self._part_facts(multipart_id)):
-            path.unlink(missing_ok=True)
+        with _translated():
+            for path in (
+                self._part_file(multipart_id),
+                self._part_facts(multipart_id, "fresh"),
+                self._part_facts(multipart_id),
+            ):
+                path.unlink(missing_ok=True)
 
     def expected_etag(self, body_or_parts: bytes | Sequence[Part]) -> str:
         if isinstance(body_or_parts, bytes):
@@ -118,18 +124,15 @@ class DiskObjects:
                 with _translated():
                     path.unlink(missing_ok=True)
 
-    def listing(self) -> Iterator[StoredObject]:
-        root = self._root / "objects"
-        for folder, _, names in os.walk(root):
-            for name in names:
-                key = (Path(folder) / name).relative_to(root).as_posix()
-                found = self.find(key)
-                if found is not None:
-                    yield found
+    def listing(self, *, after: str = "") -> Iterator[StoredObject]:
+        for key in _keys(self._root / "objects", ""):
+            if key > after and (found := self.find(key)) is not None:
+                yield found
 
     def open_multiparts(self) -> Iterator[OpenMultipart]:
         for said in (self._root / "parts").glob("*.json"):
-            with contextlib.suppress(FileNotFoundError):
+            # Gone meanwhile, or not written yet.
+            with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
                 started_at = datetime.fromtimestamp(said.stat().st_mtime, UTC)
                 yield OpenMultipart(json.loads(said.read_text())["key"], said.stem, started_at)
 
@@ -155,17 +158,40 @@ class DiskObjects:
             if not os.access(self._root / "objects", os.W_OK):
                 raise Unavailable("objects", "The folder of objects can't be written.")
 
+    def _put_in_place(self, key: str, source: Path, facts: Path) -> None:
+        object_file, facts_file = self._object_file(key), self._facts_file(key)
+        with (self._root / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if object_file.exists():
+                raise KeyTaken("There is an object under this key.", key=key)
+            for target in (facts_file, object_file):
+                _make_folder(target.parent)
+            facts.replace(facts_file)
+            _sync(facts_file.parent)
+            os.link(source, object_file)
+            _sync(object_file.parent)
+
     def _part_file(self, multipart_id: str) -> Path:
         return self._root / "parts" / multipart_id
 
-    def _part_facts(self, multipart_id: str) -> Path:
-        return self._root / "parts" / f"{multipart_id}.json"
+    def _part_facts(self, multipart_id: str, kind: str = "json") -> Path:
+        return self._root / "parts" / f"{multipart_id}.{kind}"
 
     def _object_file(self, key: str) -> Path:
         return self._root / "objects" / key
 
     def _facts_file(self, key: str) -> Path:
         return self._root / "facts" / f"{key}.json"
+
+
+def _keys(folder: Path, prefix: str) -> Iterator[str]:
+    """Yield the keys below `folder` in their order, in which a folder's name ends with a slash."""
+    entries = {f"{each.name}/" if each.is_dir() else each.name: each for each in folder.iterdir()}
+    for name, entry in sorted(entries.items()):
+        if name.endswith("/"):
+            yield from _keys(entry, prefix + name)
+        else:
+            yield prefix + name
 
 
 def _blocks(source: FileIO, start: int, stop: int) -> Iterator[bytes]:
@@ -176,10 +202,12 @@ def _blocks(source: FileIO, start: int, stop: int) -> Iterator[bytes]:
             yield block
 
 
-def _put_in_place(source: Path, target: Path, put: Callable[[Path, Path], object]) -> None:
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    put(source, target)
-    _sync(target.parent)
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each on durable storage."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _sync(folder.parent)
 
 
 def _sync(path: Path) -> None:
@@ -194,9 +222,16 @@ def _sync(path: Path) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except FileExistsError:
-        raise
     except FileNotFoundError as error:
         raise NotFound("object") from error
     except OSError as error:
         raise Unavailable("objects", "The folder of objects does not answer.") from error
+
+
+@contextmanager
+def _begun() -> Iterator[None]:
+    """Say of a multipart upload that somebody aborted: it has to begin again."""
+    try:
+        yield
+    except NotFound as error:
+        raise Unavailable("objects", "The multipart upload is gone.") from error

@@ -96,7 +96,7 @@ class S3Objects:
         with body.getbuffer() as content:
             length, checksum = len(content), crc64(content)
         body.seek(0)
-        with _translated(key):
+        with _begun(), _translated(key):
             answer = self._client.upload_part(
                 Bucket=self._place.bucket,
                 Key=key,
@@ -127,7 +127,14 @@ class S3Objects:
             )
             return _bare(answer["ETag"])
 
-        return self._create_only(key, write)
+        with _begun():
+            try:
+                return self._create_only(key, write)
+            except NotFound as error:
+                # The answer to our own completion may have been lost: then the object is there.
+                if self.find(key) is None:
+                    raise
+                raise KeyTaken("There is an object under this key.", key=key) from error
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         try:
@@ -177,8 +184,9 @@ class S3Objects:
             if answer.get("Errors"):
                 raise Unavailable("objects", "The object store kept some objects.")
 
-    def listing(self) -> Iterator[StoredObject]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._place.bucket)
+    def listing(self, *, after: str = "") -> Iterator[StoredObject]:
+        paginator = self._client.get_paginator("list_objects_v2")
+        pages = paginator.paginate(Bucket=self._place.bucket, StartAfter=after)
         with _translated("list"):
             for page in pages:
                 for each in page.get("Contents", []):
@@ -301,6 +309,15 @@ def _translated(key: str) -> Iterator[None]:
         raise Unavailable("objects", "The object store refused the request.") from error
     except (BotoCoreError, OSError) as error:
         raise Unavailable("objects", "The object store does not answer.") from error
+
+
+@contextmanager
+def _begun() -> Iterator[None]:
+    """Say of a multipart upload that somebody aborted: it has to begin again."""
+    try:
+        yield
+    except NotFound as error:
+        raise Unavailable("objects", "The multipart upload is gone.") from error
 
 
 def _bare(etag: str) -> str:

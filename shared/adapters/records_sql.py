@@ -81,6 +81,11 @@ def engine(url: str, *, pool_size: int = 8) -> Engine:
             pool_timeout=_POOL_SECONDS,
             connect_args={
                 "connect_timeout": 3,
+                # A database that the network lost: else a thread waits for it a quarter of an hour.
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 20_000,
                 "options": "-c statement_timeout=15000 -c idle_in_transaction_session_timeout=30000"
                 " -c lock_timeout=10000",
             },

@@ -9,7 +9,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,8 @@ from shared.errors import AppError, Damaged, StorageFull, Unavailable
 from shared.model.upload import Chunk
 from shared.ports import StagedChunk
 
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_TRIES: Final = 5
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 
 class DiskChunkWriter:
@@ -28,13 +29,7 @@ class DiskChunkWriter:
         self._length = length
         self._written = 0
         with _translated():
-            made = not path.parent.is_dir()
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if made:
-                _sync_folder(path.parent.parent)
-                _sync_folder(path.parent.parent.parent)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            self._file: int | None = os.open(path, flags, 0o600)
+            self._file: int | None = _opened(path)
         try:
             self._set_aside(length)
         except AppError:
@@ -122,12 +117,13 @@ class DiskStaging:
         shutil.rmtree(self._folder(upload_id), ignore_errors=True)
 
     def listing(self) -> Iterator[StagedChunk]:
-        for folder in self._root.glob("??/*"):
-            for path in folder.iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    facts = path.stat()
-                    touched_at = datetime.fromtimestamp(facts.st_mtime, UTC)
-                    yield StagedChunk(folder.name, path.name, facts.st_size, touched_at)
+        with _translated():
+            for folder in self._root.glob("??/*"):
+                for path in _content(folder):
+                    with contextlib.suppress(FileNotFoundError):
+                        facts = path.stat()
+                        touched_at = datetime.fromtimestamp(facts.st_mtime, UTC)
+                        yield StagedChunk(folder.name, path.name, facts.st_size, touched_at)
 
     def free_bytes(self) -> int:
         with _translated():
@@ -135,6 +131,39 @@ class DiskStaging:
 
     def _folder(self, upload_id: str) -> Path:
         return self._root / upload_id[-2:] / upload_id
+
+
+def _opened(path: Path) -> int:
+    """Make a file that was not there, in a folder that is made where it is missing."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    for _ in range(_TRIES):
+        _make_folder(path.parent)
+        # Whoever discards the last chunk of an upload removes its folder, maybe just now.
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, flags, 0o600)
+    return os.open(path, flags, 0o600)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each on durable storage."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _content(folder: Path) -> Sequence[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return ()  # gone meanwhile, or nothing of ours
+
+
+def _names(folder: Path) -> Iterator[StagedChunk]:
+    for path in folder.iterdir():
+        facts = path.stat()
+        touched_at = datetime.fromtimestamp(facts.st_mtime, UTC)
+        yield StagedChunk(folder.name, path.name, facts.st_size, touched_at)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -210,7 +210,7 @@ thumbnails = Table(
     metadata,
     Column("file_id", _ID, ForeignKey("files.id", ondelete="CASCADE"), primary_key=True),
     Column("name", String(32), primary_key=True),
-    Column("key", Text, nullable=False),
+    Column("key", Text, nullable=False, index=True),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("content_type", String(64), nullable=False),

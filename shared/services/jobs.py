@@ -116,11 +116,12 @@ class JobService:
         caller.require(Scope.ADMIN)
         with self.records.begin() as rows:
             job = find_job(rows, caller, job_id)
+            here = rows.uploads.advance(job.upload_id, Event.RETRY)
+            again = rows.jobs.advance(job_id, Event.RETRY, attempts=0, outages=0, error=None)
+            if again is None or not here:
+                raise Conflict(f"This job is {job.state}, not failed.", state=str(job.state))
             if not rows.chunks.names(job.upload_id):
                 raise Conflict("The bytes of this upload are not kept any more.")
-            again = rows.jobs.advance(job_id, Event.RETRY, attempts=0, outages=0, error=None)
-            if again is None or not rows.uploads.advance(job.upload_id, Event.RETRY):
-                raise Conflict(f"This job is {job.state}, not failed.", state=str(job.state))
             rows.jobs.dispatched([job_id])
         self.announce(again)
         return again

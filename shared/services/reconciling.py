@@ -58,7 +58,8 @@ class Reconciler:
         with self.records.read() as rows:
             waiting = rows.jobs.waiting(self.stale, _BATCH)
             queued = rows.jobs.queued()
-        spent = [job for job in waiting if job.attempts >= self.claims.rules.max_attempts]
+        most = self.claims.rules.max_attempts
+        spent = [job for job in waiting if job.state is JobState.RUNNING and job.attempts >= most]
         for job in spent:
             self._bury(job)
         backlog = self.dispatcher.backlog("ingest")

@@ -224,7 +224,7 @@ class UploadService:
             raise Unprocessable(f"This upload has {layout.count} chunks.", pointer="/total_chunks")
         gaps = coverage.missing(upload, chunks, total_chunks)
         if gaps:
-            raise ChunksMissing(f"{len(gaps)} chunks are missing.", missing=gaps)
+            raise ChunksMissing("Chunks are missing; see `missing`.", missing=gaps)
         if total_chunks is not None and any(chunk.number >= total_chunks for chunk in chunks):
             raise Unprocessable("More chunks have arrived.", pointer="/total_chunks")
         if upload.received == 0 and not self.rules.allow_empty:

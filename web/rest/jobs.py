@@ -86,7 +86,7 @@ def _waited(who: Caller, status: JobStatus, seconds: float, known: int) -> JobSt
 
 
 def _presented(status: JobStatus) -> Response:
-    body = json.dumps(services().describing.job(status))
+    body = f"{json.dumps(services().describing.job(status))}\n"
     response = make_response(
         body, {"Content-Type": "application/json", "Cache-Control": "no-store"}
     )

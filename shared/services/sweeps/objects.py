@@ -5,12 +5,11 @@ file refers to it or a job may still write it; and only if its metadata names th
 row. The bucket may be shared with older services: what does not carry our metadata is never ours.
 """
 
-import heapq
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter
+from itertools import islice
 from typing import Final
 
 from shared.ports import StoredObject
@@ -122,8 +121,11 @@ def _taken(sweeper: Sweeper, key: str, owner: str | None, *, dry_run: bool) -> b
 
 def _look_further(sweeper: Sweeper, run: Run, latest: datetime) -> None:
     """Note objects of ours without a row, from where the last run stopped; remove nothing."""
+    if run.is_over:
+        run.capped = True
+        return
     cursor, limit = run.facts[_CURSOR], sweeper.rules.listed
-    page = _behind(sweeper.objects.listing(), cursor, limit)
+    page = list(islice(sweeper.objects.listing(after=cursor), limit))
     looks = sweeper.rules.looks
     for start in range(0, len(page), _BATCH):
         batch = page[start : start + _BATCH]
@@ -142,12 +144,6 @@ def _look_further(sweeper: Sweeper, run: Run, latest: datetime) -> None:
         run.facts[_CURSOR] = batch[-1].key
     if len(page) < limit:
         run.facts[_CURSOR] = ""
-
-
-def _behind(listing: Iterable[StoredObject], cursor: str, limit: int) -> list[StoredObject]:
-    """Return the next objects in the order of their keys; not every store lists in order."""
-    behind = (each for each in listing if each.key > cursor)
-    return heapq.nsmallest(limit, behind, key=attrgetter("key"))
 
 
 def _without_row(sweeper: Sweeper, found: Sequence[StoredObject]) -> list[str]:
