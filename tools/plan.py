@@ -5,7 +5,6 @@
 
 import socket
 import sys
-from collections.abc import Mapping
 from typing import Final
 
 from tools import valkey, weed
@@ -13,8 +12,6 @@ from tools.embedded import Embedded
 from tools.part import Part, Stage
 from tools.probes import celery_answers, http_answers
 
-# The worker hands a running job back only when TERM means Celery's soft shutdown.
-SOFT_SHUTDOWN: Final[Mapping[str, str]] = {"REMAP_SIGTERM": "SIGQUIT"}
 CELERY: Final = ("celery", "-q", "-A", "worker.app")
 
 
@@ -66,7 +63,6 @@ def _worker(embedded: Embedded, name: str, node: str, queues: str, *options: str
         name,
         _python(*CELERY, "worker", "-Q", queues, "-n", full_name, *options),
         ready=celery_answers(embedded.variables["REDIS_URL"], full_name),
-        environment=SOFT_SHUTDOWN,
         stops_within_seconds=30,
     )
 

@@ -75,8 +75,6 @@ def celery_app(broker_url: str) -> Celery:
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
         },
-        worker_soft_shutdown_timeout=15,
-        worker_enable_soft_shutdown_on_idle=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_send_task_events=True,

@@ -45,7 +45,9 @@ class SqlJobRows:
 
     def claim(self, job_id: str, worker: str, lease: timedelta, max_attempts: int) -> Job | None:
         _, running = job_change(Event.CLAIM)
-        mine = and_(jobs.c.id == job_id, _free(), jobs.c.attempts < max_attempts)
+        # A queued job was put back by somebody who had counted: only a death uses the last one up.
+        left = or_(jobs.c.state == JobState.QUEUED, jobs.c.attempts < max_attempts)
+        mine = and_(jobs.c.id == job_id, _free(), left)
         return self._write(
             mine,
             state=running,

@@ -85,7 +85,9 @@ class Describing:
             "width": file.width,
             "height": file.height,
             "duration": None,
-            "thumbnails": [self._thumbnail(file, each) for each in file.thumbnails],
+            "thumbnails": [
+                self._thumbnail(file, each) for each in sorted(file.thumbnails, key=_by_size)
+            ],
             "metadata": dict(file.attributes),
             "tags": list(file.tags),
             "reference": file.reference,
@@ -135,6 +137,11 @@ class Describing:
             "content_type": small.content_type,
             "size": small.size,
         }
+
+
+def _by_size(small: Thumbnail) -> tuple[int, int, str]:
+    # The board and the database keep them in orders of their own.
+    return small.width, small.height, small.name
 
 
 def when(time: datetime | None) -> str | None:
