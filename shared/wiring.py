@@ -6,11 +6,12 @@ from datetime import timedelta
 from celery import Celery
 
 from shared.adapters.board_redis import RedisBoard, redis_client
+from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.dispatch_celery import CeleryDispatcher, celery_app
 from shared.adapters.notify_http import HttpNotifier
 from shared.adapters.objects_disk import DiskObjects
-from shared.adapters.objects_s3 import S3Objects, S3Place
+from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.profiles_toml import load_profiles
 from shared.adapters.records_sql import SqlRecords
 from shared.adapters.sniff_magic import MagicSniffer

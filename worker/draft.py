@@ -51,6 +51,8 @@ class Workbench:
 
         Raises `Damaged` when staging has not what was acknowledged.
         """
+        if sum(chunk.length for chunk in claim.chunks) != claim.upload.received:
+            raise Damaged("The chunks are not all that was received.")
         for chunk in claim.chunks:
             length = checksum = 0
             for block in self.staging.read(chunk, BLOCK_BYTES):

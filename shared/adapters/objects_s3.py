@@ -10,49 +10,17 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
+from shared.adapters.client_s3 import NoConditions, S3Place, s3_client, translated
 from shared.errors import KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
 from shared.ports import OpenMultipart, Part, StoredObject
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-_MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchUpload"})
-_TAKEN: Final = frozenset(
-    {
-        "412",
-        "PreconditionFailed",
-        "409",
-        "ConditionalRequestConflict",
-        "BucketAlreadyExists",
-        "BucketAlreadyOwnedByYou",
-    }
-)
-_UNCONDITIONAL: Final = frozenset({"501", "NotImplemented"})
 _UPLOAD_ID: Final = "upload-id"
 _DELETE_BATCH: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class S3Place:
-    """Where the bucket is. `public_endpoint` is what clients reach, if that differs."""
-
-    bucket: str
-    region: str
-    endpoint: str | None = None
-    public_endpoint: str | None = None
-    access_key_id: str | None = None
-    secret_access_key: str | None = None
-    session_token: str | None = None
 
 
 class S3Objects:
@@ -79,7 +47,7 @@ class S3Objects:
         return self._create_only(key, write)
 
     def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
-        with _translated(key):
+        with translated(key):
             answer = self._client.create_multipart_upload(
                 Bucket=self._place.bucket,
                 Key=key,
@@ -96,7 +64,7 @@ class S3Objects:
         with body.getbuffer() as content:
             length, checksum = len(content), crc64(content)
         body.seek(0)
-        with _begun(), _translated(key):
+        with _begun(), translated(key):
             answer = self._client.upload_part(
                 Bucket=self._place.bucket,
                 Key=key,
@@ -138,7 +106,7 @@ class S3Objects:
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         try:
-            with _translated(key):
+            with translated(key):
                 self._client.abort_multipart_upload(
                     Bucket=self._place.bucket, Key=key, UploadId=multipart_id
                 )
@@ -154,7 +122,7 @@ class S3Objects:
 
     def find(self, key: str) -> StoredObject | None:
         try:
-            with _translated(key):
+            with translated(key):
                 head = self._client.head_object(Bucket=self._place.bucket, Key=key)
         except NotFound:
             return None
@@ -168,7 +136,7 @@ class S3Objects:
         )
 
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        with _translated(key):
+        with translated(key):
             answer = self._client.get_object(
                 Bucket=self._place.bucket, Key=key, Range=f"bytes={start}-{stop - 1}"
             )
@@ -177,7 +145,7 @@ class S3Objects:
     def delete(self, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), _DELETE_BATCH):
             batch: Any = [{"Key": key} for key in keys[start : start + _DELETE_BATCH]]
-            with _translated("delete"):
+            with translated("delete"):
                 answer = self._client.delete_objects(
                     Bucket=self._place.bucket, Delete={"Objects": batch, "Quiet": True}
                 )
@@ -187,7 +155,7 @@ class S3Objects:
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
         paginator = self._client.get_paginator("list_objects_v2")
         pages = paginator.paginate(Bucket=self._place.bucket, StartAfter=after)
-        with _translated("list"):
+        with translated("list"):
             for page in pages:
                 for each in page.get("Contents", []):
                     yield StoredObject(
@@ -201,7 +169,7 @@ class S3Objects:
 
     def open_multiparts(self) -> Iterator[OpenMultipart]:
         paginator = self._client.get_paginator("list_multipart_uploads")
-        with _translated("list"):
+        with translated("list"):
             for page in paginator.paginate(Bucket=self._place.bucket):
                 for each in page.get("Uploads", []):
                     yield OpenMultipart(each["Key"], each["UploadId"], each["Initiated"])
@@ -227,7 +195,7 @@ class S3Objects:
 
     def check(self) -> None:
         try:
-            with _translated(self._place.bucket):
+            with translated(self._place.bucket):
                 self._client.head_bucket(Bucket=self._place.bucket)
         except NotFound as error:
             raise Unavailable("objects", "The bucket does not exist.") from error
@@ -235,7 +203,7 @@ class S3Objects:
     def make_bucket(self, origins: Sequence[str]) -> None:
         """Make the bucket unless it is there, and let browsers of `origins` use it."""
         bucket = self._place.bucket
-        with contextlib.suppress(KeyTaken), _translated(bucket):
+        with contextlib.suppress(KeyTaken), translated(bucket):
             self._client.create_bucket(Bucket=bucket)
         rule: Any = {
             "AllowedMethods": ["GET", "HEAD", "PUT", "POST", "DELETE"],
@@ -244,71 +212,24 @@ class S3Objects:
             "ExposeHeaders": ["ETag"],
             "MaxAgeSeconds": 3600,
         }
-        with _translated(bucket):
+        with translated(bucket):
             self._client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
 
     def _create_only(self, key: str, write: Any) -> str:
         if self._conditional:
             try:
-                with _translated(key):
+                with translated(key):
                     return str(write(IfNoneMatch="*"))
-            except _NoConditions:
+            except NoConditions:
                 self._conditional = False
         if self.find(key) is not None:
             raise KeyTaken("There is an object under this key.", key=key)
-        with _translated(key):
+        with translated(key):
             return str(write())
 
     def _blocks(self, key: str, body: Any) -> Iterator[bytes]:
-        with _translated(key), body:
+        with translated(key), body:
             yield from body.iter_chunks(256 * 1024)
-
-
-class _NoConditions(Exception):  # a signal between two lines of this module
-    pass
-
-
-def s3_client(place: S3Place, endpoint: str | None) -> "S3Client":
-    """Return a client with our timeouts: a hung store costs a minute, not four."""
-    return boto3.client(
-        "s3",
-        region_name=place.region,
-        endpoint_url=endpoint,
-        aws_access_key_id=place.access_key_id,
-        aws_secret_access_key=place.secret_access_key,
-        aws_session_token=place.session_token,
-        config=Config(
-            signature_version="s3v4",
-            connect_timeout=3,
-            read_timeout=15,
-            retries={"mode": "standard", "total_max_attempts": 4},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            max_pool_connections=32,
-            s3={
-                "payload_signing_enabled": False,
-                "addressing_style": "path" if endpoint else "auto",
-            },
-        ),
-    )
-
-
-@contextmanager
-def _translated(key: str) -> Iterator[None]:
-    """Let no botocore exception past this module."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code in _MISSING:
-            raise NotFound("object") from error
-        if code in _TAKEN:
-            raise KeyTaken("There is an object under this key.", key=key) from error
-        if code in _UNCONDITIONAL:
-            raise _NoConditions from error
-        raise Unavailable("objects", "The object store refused the request.") from error
-    except (BotoCoreError, OSError) as error:
-        raise Unavailable("objects", "The object store does not answer.") from error
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from shared.adapters.records_sql_jobs import SqlJobRows, SqlLeaseRows
 from shared.adapters.records_sql_objects import SqlObjectRows
 from shared.adapters.records_sql_uploads import SqlChunkRows, SqlUploadRows
 from shared.adapters.records_sql_webhooks import SqlWebhookRows
-from shared.adapters.tables import db_now
+from shared.adapters.sql_time import db_now
 from shared.errors import Unavailable
 from shared.records import Transaction
 

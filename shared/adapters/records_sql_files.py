@@ -23,7 +23,8 @@ from sqlalchemy import (
 )
 
 from shared.adapters.sql_rows import insert_unless_there, value
-from shared.adapters.tables import db_now, file_tags, files, quotas, thumbnails
+from shared.adapters.sql_time import db_now
+from shared.adapters.tables import file_tags, files, quotas, thumbnails
 from shared.model.file import File, FileQuery, Thumbnail
 
 

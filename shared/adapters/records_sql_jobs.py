@@ -19,7 +19,8 @@ from sqlalchemy import (
 )
 
 from shared.adapters.sql_rows import insert_unless_there, value
-from shared.adapters.tables import db_now, jobs, leases, sightings
+from shared.adapters.sql_time import db_now
+from shared.adapters.tables import jobs, leases, sightings
 from shared.model.job import Job
 from shared.model.lifecycle import FINAL_JOBS, Event, JobState, job_change
 

@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, sel
 
 from shared.adapters.records_sql_uploads import is_alive
 from shared.adapters.sql_rows import insert_unless_there, value
-from shared.adapters.tables import db_now, files, objects, thumbnails, uploads
+from shared.adapters.sql_time import db_now
+from shared.adapters.tables import files, objects, thumbnails, uploads
 from shared.records import ObjectRecord, ObjectState
 
 

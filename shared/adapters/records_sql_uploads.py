@@ -19,7 +19,8 @@ from sqlalchemy import (
 )
 
 from shared.adapters.sql_rows import insert_unless_there, value
-from shared.adapters.tables import chunks, db_now, idempotency, objects, uploads
+from shared.adapters.sql_time import db_now
+from shared.adapters.tables import chunks, idempotency, objects, uploads
 from shared.model.lifecycle import FINAL_UPLOADS, Event, UploadState, upload_change
 from shared.model.upload import Chunk, Upload
 from shared.records import ObjectState

@@ -18,7 +18,8 @@ from sqlalchemy import (
 )
 
 from shared.adapters.sql_rows import insert_unless_there, value
-from shared.adapters.tables import db_now, deliveries, webhooks
+from shared.adapters.sql_time import db_now
+from shared.adapters.tables import deliveries, webhooks
 from shared.model.webhook import Delivery, DeliveryState, Webhook
 
 

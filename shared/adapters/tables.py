@@ -1,11 +1,6 @@
-"""The tables, and the two types both databases share.
+"""The tables."""
 
-Times are whole milliseconds since 1970 in a BIGINT: one arithmetic and one order on SQLite and
-PostgreSQL. `db_now` is the only clock that leases, expiries and schedules know.
-"""
-
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     JSON,
@@ -19,60 +14,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
-    literal,
-    type_coerce,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.sql.functions import FunctionElement
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware time in UTC, kept as milliseconds since 1970."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        del dialect
-        return None if value is None else (value - _EPOCH) // _MILLISECOND
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        del dialect
-        return None if value is None else _EPOCH + int(value) * _MILLISECOND
-
-
-class _Now(FunctionElement[Any]):
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(_Now, "sqlite")
-def _now_in_sqlite(element: _Now, compiler: SQLCompiler, **options: Any) -> str:
-    del element, compiler, options
-    return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
-
-
-@compiles(_Now, "postgresql")
-def _now_in_postgresql(element: _Now, compiler: SQLCompiler, **options: Any) -> str:
-    # now() stands still inside a transaction; a lease must not.
-    del element, compiler, options
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-
-
-def db_now(after: timedelta = timedelta()) -> ColumnElement[datetime]:
-    """Return the database's time, shifted by `after`."""
-    now: ColumnElement[int] = _Now()
-    shift = after // _MILLISECOND
-    return type_coerce(now + literal(shift, BigInteger) if shift else now, Instant)
-
+from shared.adapters.sql_time import Instant
 
 metadata = MetaData(
     naming_convention={

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from awscrt.checksums import combine_crc64nvme, crc64nvme
 
+from shared.errors import Unprocessable
 from shared.model.upload import Chunk
 
 
@@ -33,3 +34,12 @@ def _summary(chunks: Iterable[Chunk]) -> tuple[int, int]:
 
 def is_sha256(text: str) -> bool:
     return len(text) == hashlib.sha256().digest_size * 2 and set(text) <= set("0123456789abcdef")
+
+
+def agreed_sha256(before: str | None, now: str | None) -> str | None:
+    """Return what was said before or now of the whole file. Raises `Unprocessable` when they differ."""
+    if now is not None and not is_sha256(now):
+        raise Unprocessable("A SHA-256 is 64 hexadecimal digits.", pointer="/sha256")
+    if before is not None and now is not None and before != now:
+        raise Unprocessable("The upload was opened with another SHA-256.", pointer="/sha256")
+    return now or before

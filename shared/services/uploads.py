@@ -1,9 +1,7 @@
 """Opening, completing and cancelling uploads; every dialect ends here."""
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from uuid_utils.compat import uuid7
@@ -11,14 +9,13 @@ from uuid_utils.compat import uuid7
 from shared.errors import (
     ChunksMissing,
     Conflict,
-    IdempotencyMisuse,
     NotReceiving,
     QuotaExceeded,
     Unprocessable,
 )
 from shared.model import coverage, naming
 from shared.model.caller import Caller, Scope
-from shared.model.digest import is_sha256
+from shared.model.digest import agreed_sha256, is_sha256
 from shared.model.job import Job
 from shared.model.lifecycle import Event, UploadState
 from shared.model.media import canonical
@@ -26,6 +23,7 @@ from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
 from shared.services.finding import find_upload
+from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
 from shared.services.jobs import JobService
 from shared.services.screening import Screening
@@ -66,7 +64,7 @@ class UploadService:
         upload = self._drafted(caller, new, str(uuid7()))
         with self.records.begin() as rows:
             if idempotency_key is not None:
-                first = _first_result(rows, upload, idempotency_key, _fingerprint(new))
+                first = first_result(rows, upload, idempotency_key, fingerprint_of(new))
                 if first is not None:
                     return first
             return self._add(rows, upload)
@@ -98,8 +96,8 @@ class UploadService:
         with self.records.begin() as rows:
             if idempotency_key is not None:
                 content = [(chunk.length, chunk.crc64) for chunk in intake.chunks]
-                first = _first_result(
-                    rows, upload, idempotency_key, _fingerprint(new, content=content)
+                first = first_result(
+                    rows, upload, idempotency_key, fingerprint_of(new, content=content)
                 )
                 if first is not None:
                     return _job_of(rows, first)
@@ -140,7 +138,7 @@ class UploadService:
             upload = rows.uploads.find(upload_id) or upload
             self._refuse_gaps(rows, upload, total_chunks)
             size = upload.received
-            rows.uploads.settle(upload_id, size=size, sha256=_agreed_sha256(upload.sha256, sha256))
+            rows.uploads.settle(upload_id, size=size, sha256=agreed_sha256(upload.sha256, sha256))
             job = self.jobs.queue(rows, upload, size)
         self.jobs.announce(job)
         return job
@@ -240,32 +238,8 @@ def release(rows: Transaction, upload_id: str) -> None:
         rows.chunks.drop(upload_id)
 
 
-def _first_result(rows: Transaction, upload: Upload, key: str, fingerprint: str) -> Upload | None:
-    caller = (upload.tenant, upload.owner)
-    if rows.uploads.remember(caller, key, fingerprint, upload.id):
-        return None
-    known = rows.uploads.remembered(caller, key)
-    first = None if known is None else rows.uploads.find(known[1])
-    if known is None or known[0] != fingerprint or first is None:
-        raise IdempotencyMisuse("This Idempotency-Key was used for another request.")
-    return first
-
-
-def _fingerprint(new: NewUpload, content: object = None) -> str:
-    said = json.dumps([asdict(new), content], sort_keys=True, default=str)
-    return hashlib.sha256(said.encode()).hexdigest()
-
-
 def _job_of(rows: Transaction, upload: Upload) -> Job:
     job = rows.jobs.of_upload(upload.id)
     if job is None:
         raise NotReceiving(f"This upload is {upload.state}.", state=str(upload.state))
     return job
-
-
-def _agreed_sha256(before: str | None, now: str | None) -> str | None:
-    if now is not None and not is_sha256(now):
-        raise Unprocessable("A SHA-256 is 64 hexadecimal digits.", pointer="/sha256")
-    if before is not None and now is not None and before != now:
-        raise Unprocessable("The upload was opened with another SHA-256.", pointer="/sha256")
-    return now or before

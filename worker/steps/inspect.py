@@ -3,12 +3,16 @@
 from dataclasses import replace
 from itertools import islice
 
+from shared.errors import TooLarge, Unsupported
 from shared.services.intake import HEAD_BYTES
 from worker.draft import BLOCK_BYTES, Draft, Workbench
 
 
 def inspect(draft: Draft, bench: Workbench) -> Draft:
-    """Raise `Unsupported` or `TooLarge` for what the upload's profile does not allow."""
+    """Raise `Unsupported` or `TooLarge` for what the upload's profile does not allow.
+
+    Raises `Damaged` instead when staging has not what was acknowledged.
+    """
     claim = draft.claim
     head = b""
     for chunk in claim.chunks:
@@ -16,5 +20,11 @@ def inspect(draft: Draft, bench: Workbench) -> Draft:
             head += block
         if len(head) >= HEAD_BYTES:
             break
-    verdict = bench.screening.judge(claim.upload, head[:HEAD_BYTES], claim.upload.received)
+    try:
+        verdict = bench.screening.judge(claim.upload, head[:HEAD_BYTES], claim.upload.received)
+    except (Unsupported, TooLarge):
+        # Nobody is refused for bytes that only our staging made of theirs.
+        for _ in bench.blocks(claim):
+            pass
+        raise
     return replace(draft, verdict=verdict)

@@ -1,0 +1,88 @@
+"""The client of an S3 store: its time-outs, its signatures, and its errors in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import KeyTaken, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchUpload"})
+_TAKEN: Final = frozenset(
+    {
+        "412",
+        "PreconditionFailed",
+        "409",
+        "ConditionalRequestConflict",
+        "BucketAlreadyExists",
+        "BucketAlreadyOwnedByYou",
+    }
+)
+_UNCONDITIONAL: Final = frozenset({"501", "NotImplemented"})
+
+
+@dataclass(frozen=True, slots=True)
+class S3Place:
+    """Where the bucket is. `public_endpoint` is what clients reach, if that differs."""
+
+    bucket: str
+    region: str
+    endpoint: str | None = None
+    public_endpoint: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    session_token: str | None = None
+
+
+class NoConditions(Exception):  # a fact about the store, caught where it is learned
+    """The store has no conditional writes."""
+
+
+def s3_client(place: S3Place, endpoint: str | None) -> "S3Client":
+    """Return a client with our timeouts: a hung store costs a minute, not four."""
+    return boto3.client(
+        "s3",
+        region_name=place.region,
+        endpoint_url=endpoint,
+        aws_access_key_id=place.access_key_id,
+        aws_secret_access_key=place.secret_access_key,
+        aws_session_token=place.session_token,
+        config=Config(
+            signature_version="s3v4",
+            connect_timeout=3,
+            read_timeout=15,
+            retries={"mode": "standard", "total_max_attempts": 4},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            max_pool_connections=32,
+            s3={
+                "payload_signing_enabled": False,
+                "addressing_style": "path" if endpoint else "auto",
+            },
+        ),
+    )
+
+
+@contextmanager
+def translated(key: str) -> Iterator[None]:
+    """Let no botocore exception past the adapters."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in _MISSING:
+            raise NotFound("object") from error
+        if code in _TAKEN:
+            raise KeyTaken("There is an object under this key.", key=key) from error
+        if code in _UNCONDITIONAL:
+            raise NoConditions from error
+        raise Unavailable("objects", "The object store refused the request.") from error
+    except (BotoCoreError, OSError) as error:
+        raise Unavailable("objects", "The object store does not answer.") from error

@@ -1,0 +1,71 @@
+"""The database as the services see it: rows by noun, inside one transaction.
+
+Invariant: the database decides. A verb that may lose a race says so by its result (False, None, or
+a count) and has then changed nothing. All times are the database's own clock.
+"""
+
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from shared.records.files import FileRows, ObjectRecord, ObjectRows, ObjectState, QuotaRows
+from shared.records.jobs import JobRows, LeaseRows
+from shared.records.uploads import ChunkRows, UploadRows
+from shared.records.webhooks import WebhookRows
+
+__all__ = [
+    "ChunkRows",
+    "FileRows",
+    "JobRows",
+    "LeaseRows",
+    "ObjectRecord",
+    "ObjectRows",
+    "ObjectState",
+    "QuotaRows",
+    "Records",
+    "Transaction",
+    "UploadRows",
+    "WebhookRows",
+]
+
+
+class Transaction(Protocol):
+    def now(self) -> datetime: ...
+
+    @property
+    def uploads(self) -> UploadRows: ...
+
+    @property
+    def chunks(self) -> ChunkRows: ...
+
+    @property
+    def jobs(self) -> JobRows: ...
+
+    @property
+    def files(self) -> FileRows: ...
+
+    @property
+    def objects(self) -> ObjectRows: ...
+
+    @property
+    def quotas(self) -> QuotaRows: ...
+
+    @property
+    def webhooks(self) -> WebhookRows: ...
+
+    @property
+    def leases(self) -> LeaseRows: ...
+
+
+class Records(Protocol):
+    def begin(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction: the end of the block commits, any exception rolls back."""
+        ...
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that only reads."""
+        ...
+
+    def check(self) -> None: ...
+
+    def close(self) -> None: ...

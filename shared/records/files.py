@@ -1,0 +1,104 @@
+"""Rows of files, of the objects we answer for, and of quotas."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from shared.model.file import File, FileQuery
+
+
+class FileRows(Protocol):
+    def add(self, file: File, lifetime: timedelta | None) -> File: ...
+
+    def find(self, file_id: str) -> File | None: ...
+
+    def page(self, query: FileQuery) -> list[File]: ...
+
+    def count(self, query: FileQuery) -> int: ...
+
+    def mark_deleted(self, file_id: str) -> bool: ...
+
+    def drop(self, file_id: str) -> bool: ...
+
+    def expired(self, limit: int) -> list[File]: ...
+
+    def expire(self, file_id: str) -> bool:
+        """Delete the file softly if its time is over."""
+        ...
+
+    def referred(self, keys: Sequence[str]) -> set[str]:
+        """Return those of the keys that a file or a thumbnail refers to."""
+        ...
+
+    def deleted(self, older_than: timedelta, limit: int) -> list[File]: ...
+
+
+class ObjectState(StrEnum):
+    INTENDED = "intended"
+    LINKED = "linked"
+    DELETING = "deleting"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRecord:
+    """An object we mean to write, have written, or are removing."""
+
+    key: str
+    upload_id: str
+    state: ObjectState
+    multipart_id: str | None
+    updated_at: datetime
+
+
+class ObjectRows(Protocol):
+    """Intents: a row stands before its object, so that whatever lies in the store is known."""
+
+    def intend(self, key: str, upload_id: str) -> bool:
+        """Claim `key` for the upload; False when another upload has it."""
+        ...
+
+    def started(self, key: str, multipart_id: str | None) -> None: ...
+
+    def link(self, keys: Sequence[str]) -> None: ...
+
+    def deleting(self, keys: Sequence[str]) -> None: ...
+
+    def drop(self, keys: Sequence[str]) -> None: ...
+
+    def of_upload(self, upload_id: str) -> list[ObjectRecord]: ...
+
+    def known(self, keys: Sequence[str]) -> dict[str, ObjectRecord]: ...
+
+    def stale(self, older_than: timedelta, limit: int) -> list[ObjectRecord]:
+        """Return intents of that age that nobody may still work on, and whatever is deleting.
+
+        An upload is worked on until it ends, and a failed one while its bytes are kept.
+        """
+        ...
+
+    def needed(self, key: str, upload_id: str) -> bool:
+        """Say whether a file refers to the object, or its upload may still be worked on."""
+        ...
+
+    def condemn(self, key: str, upload_id: str) -> bool:
+        """Mark an object that is not needed as deleting, with a row if it has none.
+
+        False when it is needed, or another upload has it.
+        """
+        ...
+
+
+class QuotaRows(Protocol):
+    def reserve(self, tenant: str, size: int) -> bool:
+        """Reserve bytes; False when used + reserved would pass the tenant's limit."""
+        ...
+
+    def release(self, tenant: str, size: int) -> None: ...
+
+    def use(self, tenant: str, size: int, reserved: int) -> None:
+        """Turn a reservation into use."""
+        ...
+
+    def free(self, tenant: str, size: int) -> None: ...

@@ -1,0 +1,76 @@
+"""Rows of jobs, and of the named leases of work that one process at a time should do."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from shared.model.job import Job
+from shared.model.lifecycle import Event
+
+
+class JobRows(Protocol):
+    def add(self, job: Job) -> Job: ...
+
+    def find(self, job_id: str) -> Job | None: ...
+
+    def of_upload(self, upload_id: str) -> Job | None: ...
+
+    def many(self, job_ids: Sequence[str]) -> list[Job]: ...
+
+    def claim(self, job_id: str, worker: str, lease: timedelta, max_attempts: int) -> Job | None:
+        """Take a due queued job, or one whose lease ran out and that has attempts left."""
+        ...
+
+    def beat(self, job_id: str, fence: int, lease: timedelta) -> bool: ...
+
+    def note(self, job_id: str, fence: int, step: str, done: int) -> Job | None: ...
+
+    def advance(
+        self, job_id: str, event: Event, *, fence: int | None = None, **changes: Any
+    ) -> Job | None:
+        """Move the job if it is where `event` starts; None when it is not.
+
+        With `fence` only for the one who claimed it so; without, whoever runs it loses it.
+        `pause` (a timedelta) sets `due_at` that far ahead.
+        """
+        ...
+
+    def waiting(self, stale: timedelta, limit: int) -> list[Job]:
+        """Return due queued jobs, and running ones whose lease ran out, not told of lately."""
+        ...
+
+    def dispatched(self, job_ids: Sequence[str]) -> None: ...
+
+    def queued(self) -> int:
+        """Return how many jobs are due and not claimed."""
+        ...
+
+    def drop(self, job_ids: Sequence[str]) -> None: ...
+
+
+class LeaseRows(Protocol):
+    """Named leases for work that one process at a time should do, and what it last did."""
+
+    def take(self, name: str, holder: str, lease: timedelta) -> bool: ...
+
+    def leave(self, name: str, holder: str, result: Mapping[str, Any] | None) -> None: ...
+
+    def results(self) -> list[dict[str, Any]]: ...
+
+    def seen(self, kind: str, names: Sequence[str], grace: timedelta) -> list[str]:
+        """Return those first seen at least `grace` ago."""
+        ...
+
+    def sighted(self, kind: str, names: Sequence[str], grace: timedelta) -> list[str]:
+        """Note these as seen now; return those seen before, and first at least `grace` ago."""
+        ...
+
+    def sightings(self, kind: str, grace: timedelta, limit: int) -> list[str]:
+        """Return names first seen at least `grace` ago, the longest known first."""
+        ...
+
+    def forget(self, kind: str, names: Sequence[str]) -> None: ...
+
+    def forget_unseen(self, kind: str, since: datetime) -> None:
+        """Forget what was not seen again since then: it has found its owner, or is gone."""
+        ...

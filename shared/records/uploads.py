@@ -1,0 +1,68 @@
+"""Rows of uploads and of their chunks."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+from shared.model.lifecycle import Event, UploadState
+from shared.model.upload import Chunk, Upload
+
+
+class UploadRows(Protocol):
+    def add(self, upload: Upload, lifetime: timedelta) -> Upload:
+        """Insert; the row's times are set here and `expires_at` is now + `lifetime`."""
+        ...
+
+    def find(self, upload_id: str) -> Upload | None: ...
+
+    def add_bytes(self, upload_id: str, length: int, *, at: int | None, reserve: int) -> bool:
+        """Count `length` more bytes while receiving; with `at`, only if so many are here."""
+        ...
+
+    def advance(self, upload_id: str, event: Event) -> bool:
+        """Move the upload if it is where `event` starts."""
+        ...
+
+    def settle(self, upload_id: str, **facts: Any) -> None:
+        """Write what became known: `size`, `sha256`, `reserved`."""
+        ...
+
+    def remember(self, caller: tuple[str, str], key: str, fingerprint: str, upload_id: str) -> bool:
+        """Tie an idempotency key to an upload; False when the key is known."""
+        ...
+
+    def remembered(self, caller: tuple[str, str], key: str) -> tuple[str, str] | None:
+        """Return the fingerprint and the upload id tied to the key."""
+        ...
+
+    def expired(self, limit: int) -> list[Upload]: ...
+
+    def failed(self, older_than: timedelta, limit: int) -> list[Upload]:
+        """Return uploads that failed that long ago and still hold bytes or room."""
+        ...
+
+    def hold(self, upload_id: str, state: UploadState) -> bool:
+        """Keep the upload in `state` until the transaction ends; False when it is elsewhere."""
+        ...
+
+    def ended(self, older_than: timedelta, limit: int) -> list[Upload]:
+        """Return uploads that ended that long ago and hold neither bytes nor room nor intents."""
+        ...
+
+    def known(self, upload_ids: Sequence[str]) -> dict[str, Upload]: ...
+
+    def drop(self, upload_ids: Sequence[str]) -> None: ...
+
+
+class ChunkRows(Protocol):
+    def add(self, chunks: Sequence[Chunk]) -> bool:
+        """Insert all; False when one of them is there already (the transaction must end)."""
+        ...
+
+    def of(self, upload_id: str, number: int | None = None) -> list[Chunk]:
+        """Return the upload's chunks in the file's order."""
+        ...
+
+    def names(self, upload_id: str) -> set[str]: ...
+
+    def drop(self, upload_id: str) -> None: ...
