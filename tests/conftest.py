@@ -1,0 +1,78 @@
+"""Fixtures everyone needs: servers for the whole session, names of one's own in each for a test."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from shared.adapters.client_s3 import S3Place, s3_client
+from shared.adapters.records_sql import SqlRecords
+from tests.support import servers
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """A Valkey that all tests of the session share: use keys of your own."""
+    with servers.valkey_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_place() -> Iterator[S3Place]:
+    """A SeaweedFS with one bucket that all tests of the session share."""
+    with servers.seaweedfs() as place:
+        yield place
+
+
+@pytest.fixture
+def a_bucket(s3_place: S3Place) -> Iterator[S3Place]:
+    """A bucket of this test alone."""
+    place = replace(s3_place, bucket=f"test-{uuid4().hex}")
+    client = s3_client(place, place.endpoint)
+    client.create_bucket(Bucket=place.bucket)
+    yield place
+    client.delete_bucket(Bucket=place.bucket)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    with servers.postgresql() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """An empty database of this test alone."""
+    with servers.postgresql_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_tables(postgres_server: str) -> Iterator[str]:
+    """A database with all tables, to be copied and not used."""
+    with servers.postgresql_database(postgres_server) as url:
+        servers.make_tables(url)
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of this test alone with all tables, once of each kind."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'sluice.db'}"
+        servers.make_tables(url)
+        yield url
+    else:
+        server = request.getfixturevalue("postgres_server")
+        tables = request.getfixturevalue("postgres_tables")
+        with servers.postgresql_database(server, copied_from=tables) as url:
+            yield url
+
+
+@pytest.fixture
+def records(database_url: str) -> Iterator[SqlRecords]:
+    made = SqlRecords(database_url)
+    yield made
+    made.close()

@@ -1,0 +1,310 @@
+"""What every database must do with jobs: claims, fences, leases; and with the leases of sweeps."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.adapters.records_sql import SqlRecords
+from shared.model.job import Job
+from shared.model.lifecycle import FINAL_JOBS, JOBS, Event, JobState
+from shared.records import Transaction
+from tests.support.builders import a_job
+
+LEASE = timedelta(seconds=30)
+OVER = -timedelta(seconds=1)  # a lease that has run out as soon as it is taken
+HOUR = timedelta(hours=1)
+MOST = 3
+
+
+@pytest.fixture
+def rows(records: SqlRecords) -> Iterator[Transaction]:
+    with records.begin() as opened:
+        yield opened
+
+
+def test_a_job_comes_back_as_it_was_added_and_is_due_at_once(rows: Transaction) -> None:
+    job = a_job(error={"code": "x", "nested": [1, None]}, total=2**40)
+
+    made = rows.jobs.add(job)
+
+    times = {name: getattr(made, name) for name in ("created_at", "updated_at", "due_at")}
+    assert made == replace(job, **times)
+    assert rows.jobs.find(job.id) == rows.jobs.of_upload(job.upload_id) == made
+    assert rows.jobs.queued() == 1
+
+
+def test_what_is_not_there_is_none(rows: Transaction) -> None:
+    assert rows.jobs.find("nothing") is None
+    assert rows.jobs.of_upload("nothing") is None
+    assert rows.jobs.many([]) == rows.jobs.many(["nothing"]) == []
+    assert rows.jobs.claim("nothing", "w", LEASE, MOST) is None
+
+
+def test_many_finds_those_that_are_there(rows: Transaction) -> None:
+    one, two = (rows.jobs.add(a_job()) for _ in range(2))
+
+    assert {job.id for job in rows.jobs.many([two.id, "nothing", one.id])} == {one.id, two.id}
+
+
+def test_an_upload_has_one_job(records: SqlRecords) -> None:
+    with records.begin() as rows:
+        job = rows.jobs.add(a_job())
+
+    with pytest.raises(Exception, match=r"(?i)unique"), records.begin() as rows:
+        rows.jobs.add(a_job(job.upload_id))
+
+
+def test_a_claim_counts_the_attempt_and_begins_a_lease(rows: Transaction) -> None:
+    job = rows.jobs.add(a_job(step="publish", done=7, error={"code": "x"}))
+
+    claimed = rows.jobs.claim(job.id, "worker", LEASE, MOST)
+
+    assert claimed is not None
+    assert claimed == rows.jobs.find(job.id)
+    assert (claimed.state, claimed.worker) == (JobState.RUNNING, "worker")
+    assert (claimed.fence, claimed.attempts, claimed.version) == (1, 1, 2)
+    assert (claimed.step, claimed.done, claimed.error) == (None, 0, None)
+    assert claimed.started_at is not None
+    assert claimed.lease_until is not None
+    assert abs(claimed.lease_until - claimed.started_at - LEASE) < timedelta(seconds=1)
+
+
+def test_a_claimed_job_is_not_to_be_had_before_its_lease_ran_out(rows: Transaction) -> None:
+    job = rows.jobs.add(a_job())
+    first = rows.jobs.claim(job.id, "one", LEASE, MOST)
+
+    assert rows.jobs.claim(job.id, "two", LEASE, MOST) is None
+
+    assert rows.jobs.find(job.id) == first
+
+
+def test_fence_and_attempts_grow_with_every_claim_until_the_last(rows: Transaction) -> None:
+    job = rows.jobs.add(a_job())
+
+    claims = [rows.jobs.claim(job.id, str(n), OVER, MOST) for n in range(MOST + 1)]
+
+    assert [(each.fence, each.attempts) for each in claims if each] == [(1, 1), (2, 2), (3, 3)]
+    assert claims[-1] is None
+    started = {each.started_at for each in claims if each}
+    assert len(started) == 1
+
+
+def test_a_job_that_was_put_back_is_taken_however_often_it_was_tried(rows: Transaction) -> None:
+    job = rows.jobs.add(a_job(attempts=MOST))
+
+    assert rows.jobs.claim(job.id, "worker", LEASE, MOST) is not None
+
+
+def test_a_job_that_has_to_wait_is_not_to_be_had_before_it_is_due(rows: Transaction) -> None:
+    claimed = a_claim(rows)
+
+    rows.jobs.advance(claimed.id, Event.HAND_BACK, fence=claimed.fence, pause=HOUR)
+
+    assert rows.jobs.claim(claimed.id, "worker", LEASE, MOST) is None
+    assert rows.jobs.queued() == 0
+    assert rows.jobs.waiting(timedelta(), 10) == []
+
+
+@pytest.mark.parametrize("state", sorted(FINAL_JOBS))
+def test_an_ended_job_is_not_to_be_had(rows: Transaction, state: JobState) -> None:
+    job = rows.jobs.add(a_job(state=state))
+
+    assert rows.jobs.claim(job.id, "worker", LEASE, MOST) is None
+
+
+def test_a_beat_extends_the_lease_and_shows_no_new_version(rows: Transaction) -> None:
+    claimed = a_claim(rows)
+
+    assert rows.jobs.beat(claimed.id, claimed.fence, HOUR)
+
+    after = rows.jobs.find(claimed.id)
+    assert after is not None
+    assert after.lease_until is not None
+    assert claimed.lease_until is not None
+    assert after.lease_until - claimed.lease_until > timedelta(minutes=59)
+    assert after == replace(claimed, lease_until=after.lease_until)
+
+
+def test_a_note_shows_where_a_job_is(rows: Transaction) -> None:
+    claimed = a_claim(rows)
+
+    noted = rows.jobs.note(claimed.id, claimed.fence, "assemble", 5)
+
+    assert noted is not None
+    assert (noted.step, noted.done, noted.version) == ("assemble", 5, claimed.version + 1)
+    assert rows.jobs.find(claimed.id) == noted
+
+
+def test_without_the_fence_of_the_last_claim_nothing_is_written(rows: Transaction) -> None:
+    first = a_claim(rows, lease=OVER)
+    second = rows.jobs.claim(first.id, "two", LEASE, MOST)
+
+    assert not rows.jobs.beat(first.id, first.fence, HOUR)
+    assert rows.jobs.note(first.id, first.fence, "publish", 9) is None
+    for event in Event:
+        if event in {event for _, event in JOBS}:
+            assert rows.jobs.advance(first.id, event, fence=first.fence) is None
+
+    assert rows.jobs.find(first.id) == second
+
+
+def test_a_job_that_does_not_run_takes_neither_beats_nor_notes(rows: Transaction) -> None:
+    job = rows.jobs.add(a_job())
+
+    assert not rows.jobs.beat(job.id, job.fence, HOUR)
+    assert rows.jobs.note(job.id, job.fence, "publish", 9) is None
+
+    assert rows.jobs.find(job.id) == job
+
+
+def test_an_event_moves_a_job_only_from_where_it_starts(rows: Transaction) -> None:
+    for state in JobState:
+        for event in {event for _, event in JOBS}:
+            job = rows.jobs.add(a_job(state=state))
+
+            moved = rows.jobs.advance(job.id, event, fence=job.fence)
+
+            target = JOBS.get((state, event))
+            after = rows.jobs.find(job.id)
+            assert after is not None
+            if target is None:
+                assert (moved, after) == (None, job)
+            else:
+                assert moved == after
+                assert (after.state, after.version) == (target, job.version + 1)
+                assert (after.finished_at is not None) is (target in FINAL_JOBS)
+                assert after.lease_until is None
+
+
+def test_an_event_without_a_fence_takes_the_job_from_whoever_runs_it(rows: Transaction) -> None:
+    claimed = a_claim(rows)
+
+    cancelled = rows.jobs.advance(claimed.id, Event.CANCEL)
+
+    assert cancelled is not None
+    assert cancelled.fence > claimed.fence
+    assert not rows.jobs.beat(claimed.id, claimed.fence, LEASE)
+
+
+def test_an_event_writes_what_came_with_it(rows: Transaction) -> None:
+    claimed = a_claim(rows)
+    error = {"code": "objects_unavailable", "detail": "…"}
+
+    back = rows.jobs.advance(
+        claimed.id,
+        Event.HAND_BACK,
+        fence=claimed.fence,
+        attempts=0,
+        outages=1,
+        error=error,
+        dispatched_at=None,
+        pause=HOUR,
+    )
+
+    assert back is not None
+    assert (back.attempts, back.outages, back.error) == (0, 1, error)
+    assert back.dispatched_at is None
+    assert abs(back.due_at - back.updated_at - HOUR) < timedelta(seconds=1)
+
+
+def test_waiting_jobs_are_due_and_nobody_was_told_of_them_lately(rows: Transaction) -> None:
+    untold = rows.jobs.add(a_job())
+    abandoned = a_claim(rows, lease=OVER)
+    told = rows.jobs.add(a_job())
+    told_and_abandoned = a_claim(rows, lease=OVER)
+    a_claim(rows)
+    rows.jobs.add(a_job(state=JobState.FAILED))
+    rows.jobs.dispatched([told.id, told_and_abandoned.id])
+
+    def waiting(stale: timedelta, limit: int = 10) -> set[str]:
+        return {job.id for job in rows.jobs.waiting(stale, limit)}
+
+    assert waiting(HOUR) == {untold.id, abandoned.id}
+    assert waiting(OVER) == {untold.id, abandoned.id, told.id, told_and_abandoned.id}
+    assert len(waiting(OVER, 3)) == 3
+
+
+def test_queued_counts_what_is_due_and_not_claimed(rows: Transaction) -> None:
+    for _ in range(3):
+        rows.jobs.add(a_job())
+    a_claim(rows)
+    later = a_claim(rows)
+    rows.jobs.advance(later.id, Event.HAND_BACK, fence=later.fence, pause=HOUR)
+
+    assert rows.jobs.queued() == 3
+
+
+def test_dropped_jobs_are_gone(rows: Transaction) -> None:
+    one, two = (rows.jobs.add(a_job()) for _ in range(2))
+
+    for _ in range(2):
+        rows.jobs.drop([one.id, "nothing"])
+
+    assert rows.jobs.find(one.id) is None
+    assert rows.jobs.find(two.id) == two
+
+
+def test_a_lease_belongs_to_one_until_it_runs_out_or_is_left(rows: Transaction) -> None:
+    leases = rows.leases
+
+    assert leases.take("sweep", "one", LEASE)
+    assert not leases.take("sweep", "two", LEASE)
+    assert leases.take("another", "two", LEASE)
+    assert leases.take("sweep", "one", OVER)
+    assert leases.take("sweep", "two", LEASE)
+    assert not leases.take("sweep", "one", LEASE)
+    leases.leave("sweep", "one", None)
+    assert not leases.take("sweep", "one", LEASE)
+    leases.leave("sweep", "two", None)
+    assert leases.take("sweep", "one", LEASE)
+
+
+def test_a_lease_keeps_what_was_last_done_under_it(rows: Transaction) -> None:
+    rows.leases.take("b", "one", LEASE)
+    rows.leases.take("a", "one", LEASE)
+    rows.leases.leave("b", "one", {"removed": 3})
+    rows.leases.take("b", "two", LEASE)
+
+    a, b = rows.leases.results()
+
+    assert (a["name"], a["finished_at"], a["result"]) == ("a", None, None)
+    assert (b["name"], b["holder"], b["result"]) == ("b", "two", {"removed": 3})
+    assert b["started_at"] >= b["finished_at"]
+
+
+def test_a_first_sighting_is_never_the_second(rows: Transaction) -> None:
+    leases, nothing = rows.leases, timedelta()
+
+    assert leases.sighted("object", ["a"], nothing) == []
+    assert leases.sighted("object", ["a", "b"], nothing) == ["a"]
+    assert leases.sighted("object", ["a", "b"], HOUR) == []
+    assert leases.sighted("staging", ["a"], nothing) == []
+    assert leases.sighted("object", [], nothing) == []
+    assert set(leases.seen("object", ["a", "b", "c"], nothing)) == {"a", "b"}
+    assert leases.sightings("object", nothing, 10) == ["a", "b"]
+    assert leases.sightings("object", nothing, 1) == ["a"]
+    assert leases.sightings("object", HOUR, 10) == []
+
+
+def test_sightings_are_forgotten_by_name_or_when_not_seen_again(rows: Transaction) -> None:
+    leases, nothing = rows.leases, timedelta()
+    leases.sighted("object", ["a", "b", "c"], nothing)
+    leases.forget("object", ["a"])
+    since = rows.now() + timedelta(milliseconds=1)
+    while rows.now() < since:
+        pass
+    leases.sighted("object", ["c"], nothing)
+
+    leases.forget_unseen("object", since)
+
+    assert leases.sightings("object", nothing, 10) == ["c"]
+
+
+def a_claim(rows: Transaction, lease: timedelta = LEASE, **said: Any) -> Job:
+    job = rows.jobs.add(a_job(**said))
+    claimed = rows.jobs.claim(job.id, "worker", lease, MOST)
+    assert claimed is not None
+    return claimed

@@ -1,0 +1,117 @@
+"""A database that goes away is `Unavailable`, not a bug; and it is used again once it is back."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from shared.adapters.records_sql import SqlRecords
+from shared.errors import Unavailable
+from tests.support import servers
+from tests.support.builders import an_upload
+from tests.support.cable import Cable, a_cable
+
+HOUR = timedelta(hours=1)
+ALICE = ("default", "alice")
+
+
+@pytest.fixture
+def cable(postgres_server: str, postgres_tables: str) -> Iterator[Cable]:
+    """A way to a PostgreSQL with all tables."""
+    with (
+        servers.postgresql_database(postgres_server, copied_from=postgres_tables) as url,
+        a_cable(url) as made,
+    ):
+        yield made
+
+
+@pytest.fixture
+def far(cable: Cable) -> Iterator[SqlRecords]:
+    with closing(SqlRecords(cable.url)) as made:
+        yield made
+
+
+def test_a_stopped_postgresql_is_unavailable() -> None:
+    with servers.postgresql() as url:
+        servers.make_tables(url)
+        records = SqlRecords(url)
+        records.check()
+
+    with closing(records):
+        for open_one in (records.begin, records.read):
+            with pytest.raises(Unavailable), open_one() as rows:
+                rows.now()
+        with pytest.raises(Unavailable):
+            records.check()
+
+
+def test_a_postgresql_that_comes_back_is_used_again(far: SqlRecords, cable: Cable) -> None:
+    far.check()
+    cable.cut()
+    with pytest.raises(Unavailable) as refusal:
+        far.check()
+    cable.mend()
+
+    far.check()
+
+    assert (refusal.value.code, refusal.value.retryable) == ("records_unavailable", True)
+
+
+def test_a_transaction_that_is_cut_leaves_nothing(far: SqlRecords, cable: Cable) -> None:
+    upload = an_upload()
+
+    with pytest.raises(Unavailable), far.begin() as rows:
+        rows.uploads.add(upload, HOUR)
+        cable.cut()
+        rows.quotas.reserve("default", 10)
+
+    cable.mend()
+    with far.read() as rows:
+        assert rows.uploads.find(upload.id) is None
+
+
+def test_a_connection_that_is_cut_before_the_commit_is_unavailable(
+    far: SqlRecords, cable: Cable
+) -> None:
+    upload = an_upload()
+
+    with pytest.raises(Unavailable), far.begin() as rows:
+        rows.uploads.add(upload, HOUR)
+        cable.cut()
+
+    cable.mend()
+    with far.read() as rows:
+        assert rows.uploads.find(upload.id) is None
+
+
+def test_a_commit_whose_answer_is_lost_has_happened_and_can_be_found(
+    far: SqlRecords, cable: Cable
+) -> None:
+    upload = an_upload()
+    cable.loses_the_answer_to(b"COMMIT")
+
+    with pytest.raises(Unavailable), far.begin() as rows:
+        rows.uploads.remember(ALICE, "key", "f", upload.id)
+        rows.uploads.add(upload, HOUR)
+
+    with far.begin() as rows:
+        assert not rows.uploads.remember(ALICE, "key", "f", "another")
+        assert rows.uploads.find(upload.id) is not None
+    assert cable.lost == 1
+
+
+def test_an_error_in_our_sql_stays_one(far: SqlRecords) -> None:
+    with pytest.raises(ProgrammingError), far.begin() as rows:
+        rows.uploads._connection.execute(text("SELEKT"))  # type: ignore[attr-defined]  # SqlUploadRows
+
+
+def test_an_sqlite_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    with (
+        closing(SqlRecords(f"sqlite:///{tmp_path / 'nowhere' / 'sluice.db'}")) as records,
+        pytest.raises(Unavailable),
+    ):
+        records.check()

@@ -1,0 +1,119 @@
+"""Sweeps as operators meet them: the command, and the page of results."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+from click.testing import CliRunner, Result
+from flask.testing import FlaskClient
+
+from cli.sweep import sweep
+from shared.adapters.clock_system import SystemClock
+from shared.adapters.records_sql import SqlRecords
+from shared.config import read_settings, settings
+from shared.services.sweeps import SWEEPS
+from shared.wiring import build
+from tests.support import servers
+from web.app import create_app
+
+SECRET = "a secret that is long enough for HS256"
+NAMES = [each.name for each in SWEEPS]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    servers.make_tables(url)
+    settings.cache_clear()
+    yield {
+        "DATABASE_URL": url,
+        "DATA_DIR": str(tmp_path),
+        "STORAGE_BACKEND": "local",
+        "JWT_SECRET_KEY": SECRET,
+        "REDIS_URL": f"redis://127.0.0.1:{servers.free_port()}/0",
+    }
+    settings.cache_clear()
+
+
+@pytest.fixture
+def client(environment: dict[str, str]) -> Iterator[FlaskClient]:
+    chosen = read_settings(**{name.lower(): value for name, value in environment.items()})
+    services = build(chosen)
+    yield create_app(chosen, services).test_client()
+    services.records.close()
+
+
+def test_without_a_name_the_sweeps_are_listed() -> None:
+    assert run().output.split() == NAMES
+
+
+def test_an_unknown_name_is_one_line_and_exit_code_2() -> None:
+    result = run("dust")
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "dust" in result.stderr
+    assert all(name in result.stderr for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sweep_prints_its_result_as_one_line_of_json(
+    environment: dict[str, str], name: str
+) -> None:
+    result = run(name, environment=environment)
+
+    said = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert result.stdout.count("\n") == 1
+    assert (said["removed"], said["failed"], said["dry_run"]) == (0, 0, False)
+
+
+def test_a_dry_run_is_not_kept(environment: dict[str, str]) -> None:
+    result = run("multiparts", "--dry-run", environment=environment)
+
+    records = SqlRecords(environment["DATABASE_URL"])
+    with records.read() as rows:
+        kept = rows.leases.results()
+    records.close()
+    assert json.loads(result.stdout)["dry_run"] is True
+    assert kept == []
+
+
+def test_an_admin_reads_what_each_sweep_last_did(
+    client: FlaskClient, environment: dict[str, str]
+) -> None:
+    run("staging-orphans", environment=environment)
+
+    answer = client.get("/api/v1/admin/sweeps", headers=a_token("admin"))
+
+    items = {item["name"]: item for item in answer.get_json()["items"]}
+    assert answer.status_code == 200
+    assert answer.get_json()["next_cursor"] is None
+    assert list(items) == NAMES
+    assert items["staging-orphans"]["interval_seconds"] == 600
+    assert items["staging-orphans"]["started_at"].endswith("Z")
+    assert items["staging-orphans"]["result"]["removed"] == 0
+    assert items["multiparts"]["result"] is None
+    assert items["multiparts"]["finished_at"] is None
+
+
+def test_nobody_else_reads_it(client: FlaskClient) -> None:
+    plain = client.get("/api/v1/admin/sweeps", headers=a_token("files:read files:write"))
+    nobody = client.get("/api/v1/admin/sweeps")
+
+    assert (plain.status_code, nobody.status_code) == (403, 401)
+
+
+def run(*arguments: str, environment: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(sweep, arguments, env=environment, catch_exceptions=False)
+
+
+def a_token(scope: str) -> dict[str, str]:
+    expires = SystemClock().now() + timedelta(hours=1)
+    token = jwt.encode({"sub": "root", "exp": expires, "scope": scope}, SECRET, algorithm="HS256")
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,114 @@
+"""A cable between us and a server: it can be cut, mended, and lose one answer."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+_BLOCK: Final = 65536
+
+
+@dataclass
+class _Line:
+    """One connection through the cable."""
+
+    client: socket.socket
+    server: socket.socket
+    loses_answer: bool = False
+
+    def close(self) -> None:
+        for end in (self.client, self.server):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+@dataclass
+class Cable:
+    """`url` is the server's as it is reached through the cable."""
+
+    server: str
+    lost: int = 0
+    _lines: list[_Line] = field(default_factory=list)
+    _is_cut: bool = False
+    _needle: bytes | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        parts = urlsplit(self.server)
+        user = f"{parts.username}@" if parts.username else ""
+        place = f"{user}127.0.0.1:{self._listener.getsockname()[1]}"
+        return urlunsplit(parts._replace(netloc=place))
+
+    def cut(self) -> None:
+        """End all connections, and every new one at once, until it is mended."""
+        with self._lock:
+            self._is_cut = True
+            lines, self._lines = self._lines, []
+        for line in lines:
+            line.close()
+
+    def mend(self) -> None:
+        self._is_cut = False
+
+    def loses_the_answer_to(self, needle: bytes) -> None:
+        """Let the next message with `needle` through, and end its connection at the answer."""
+        self._needle = needle
+
+    def close(self) -> None:
+        self.cut()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        parts = urlsplit(self.server)
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self._is_cut:
+                client.close()
+                continue
+            server = socket.create_connection((parts.hostname or "", parts.port or 0))
+            line = _Line(client, server)
+            with self._lock:
+                self._lines.append(line)
+            for relay in (self._up, self._down):
+                threading.Thread(target=relay, args=(line,), daemon=True).start()
+
+    def _up(self, line: _Line) -> None:
+        with suppress(OSError):
+            while block := line.client.recv(_BLOCK):
+                needle = self._needle
+                if needle is not None and needle in block:
+                    self._needle, line.loses_answer = None, True
+                line.server.sendall(block)
+        line.close()
+
+    def _down(self, line: _Line) -> None:
+        with suppress(OSError):
+            while block := line.server.recv(_BLOCK):
+                if line.loses_answer:
+                    self.lost += 1
+                    break
+                line.client.sendall(block)
+        line.close()
+
+
+@contextmanager
+def a_cable(server: str) -> Iterator[Cable]:
+    cable = Cable(server)
+    try:
+        yield cable
+    finally:
+        cable.close()
