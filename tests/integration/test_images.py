@@ -411,7 +411,7 @@ class TestTheChild:
         ) as parent:
             assert parent.stdout is not None
             assert parent.stdout.readline() == b"fed\n"
-            (child,) = children_of(parent.pid)
+            (child,) = eventually(lambda: children_of(parent.pid))
             until_confined(child)
 
             parent.kill()
@@ -477,7 +477,7 @@ def blocks_and(deadly: int) -> Iterator[bytes]:
 
 
 def the_confined_child() -> Path:
-    (child,) = children_of(os.getpid())
+    (child,) = eventually(lambda: children_of(os.getpid()))
     until_confined(child)
     return Path("/proc", str(child))
 
