@@ -38,6 +38,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     limits.register(app, settings.web_threads)
     for module in (health, uploads, submissions, files, jobs, webhooks, admin, public, reference):
         app.register_blueprint(module.bp)
+    app.register_blueprint(reference.home)
     auth.public(app.view_functions["swagger_ui.show"])
     CORS(
         app,
