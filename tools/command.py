@@ -2,7 +2,8 @@
 
 import os
 
-from cli.main import main as command_line
+from cli.main import commands
+from shared.config import BadSettings
 from tools import embedded
 from tools.refusal import Refused
 
@@ -11,12 +12,12 @@ def main() -> None:
     """Run the command that the arguments name."""
     try:
         found = embedded.load()
-    except Refused as refusal:
+        os.environ.update(found.variables)
+        for name in found.withheld:
+            os.environ.pop(name, None)
+        commands(prog_name="./run")
+    except (Refused, BadSettings) as refusal:
         raise SystemExit(f"sluice: {refusal}") from None
-    os.environ.update(found.variables)
-    for name in found.withheld:
-        os.environ.pop(name, None)
-    command_line()
 
 
 if __name__ == "__main__":

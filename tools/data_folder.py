@@ -15,6 +15,8 @@ from typing import Final
 from tools.refusal import Refused
 
 LAYOUT: Final = "sluice data 1"
+# What a folder without a marker may hold: the processes make these on their own, without `./run`.
+OURS: Final = ("layout", "in-use", "sluice.db", "staging", "objects", "beat", "lost+found")
 # A supervisor that was killed leaves its guard, which ends the parts within a few seconds.
 PATIENCE_SECONDS: Final = 20.0
 
@@ -96,8 +98,7 @@ class DataFolder:
         try:
             found = marker.read_text().strip()
         except FileNotFoundError:
-            names = {entry.name for entry in self.path.iterdir()} - {"lost+found", "in-use"}
-            strangers = {name for name in names if not name.startswith("layout")}
+            strangers = [e.name for e in self.path.iterdir() if not e.name.startswith(OURS)]
             if strangers:
                 raise Refused(
                     f"DATA_DIR {self.path} holds other files ({min(strangers)}) "

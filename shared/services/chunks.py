@@ -39,8 +39,9 @@ class ChunkService:
     ) -> Receipt:
         """Store chunk `number` whole, or not at all.
 
-        Raises `ChunkMisplaced` beyond the end or of the wrong length, `ChunkConflict` when other
-        bytes are there, `BodyCut`, `DigestMismatch`, `TooLarge`, `Unsupported`.
+        Raises `ChunkMisplaced` beyond the end or when it does not fill its place, `TooLarge` when
+        it is longer than the chunk size, `ChunkConflict` when other bytes are there, `BodyCut`, `DigestMismatch`,
+        `Unsupported`.
         """
         upload, before = self._receiving(caller, upload_id, number)
         length = self._expected_length(upload, number, body)
@@ -103,6 +104,9 @@ class ChunkService:
                 raise TooLarge(f"At most {room} more bytes are allowed.", limit=room)
             return body.length
         length = layout.length(number)
+        if body.length is not None and body.length > upload.chunk_size:
+            limit = upload.chunk_size
+            raise TooLarge(f"Chunks of this upload have at most {limit} bytes.", limit=limit)
         if body.length is not None and body.length != length:
             raise ChunkMisplaced(
                 f"Chunk {number} of this upload has {length} bytes, not {body.length}.",

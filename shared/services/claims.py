@@ -111,6 +111,9 @@ class ClaimService:
         with self.records.begin() as rows:
             job = self._settle(rows, claim, Event.REJECT, error=problem(because))
             release(rows, claim.upload.id)
+            if claim.job.fence == 1:
+                # The first and only claim, and it did not come to publish: nothing was written.
+                rows.objects.drop([each.key for each in rows.objects.of_upload(claim.upload.id)])
             owed = self.events.of_upload(rows, EventType.REJECTED, claim.upload, job)
         self._show(job)
         self.staging.clear(claim.upload.id)

@@ -50,6 +50,15 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_was(tmp_path: Path)
     assert [entry.name for entry in home.iterdir()] == ["thesis.tex"]
 
 
+def test_what_the_processes_made_without_us_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "staging").mkdir()
+    (tmp_path / "sluice.db-wal").touch()
+
+    DataFolder(tmp_path).prepare()
+
+    assert (tmp_path / "layout").exists()
+
+
 def test_a_folder_is_used_by_one_at_a_time(folder: DataFolder) -> None:
     with folder.claimed(), pytest.raises(Refused, match="in use by the copy with process id"):
         folder.claimed().__enter__()
