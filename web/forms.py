@@ -11,18 +11,20 @@ from flask import Flask, Request
 from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
+from werkzeug.formparser import MultiPartParser
 
 from shared.errors import BodyCut, Invalid, TooLarge, Unprocessable
 from shared.model.caller import Caller
 from shared.model.upload import NewUpload
 from shared.services.intake import Intake
 from shared.services.uploads import UploadService
-from web.requests import RequestBody, StrictJson
+from web.requests import RequestBody, StrictJson, whole_number
 from web.rest.inputs import FileFields
 
 MOST_FIELDS_BYTES: Final = 64 * 1024
 _MOST_PARTS: Final = 32
+# Less than the fields may have: the parser counts what it has read but not yet taken apart.
+_BUFFER_BYTES: Final = 32 * 1024
 _JSON: Final = StrictJson(Flask(__name__))
 
 
@@ -64,14 +66,17 @@ class FileForm:
 
     def _parse(self, request: Request) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
         body = RequestBody(request)
-        parser = FormDataParser(
-            self._sink, MOST_FIELDS_BYTES, max_form_parts=_MOST_PARTS, silent=False
+        parser = MultiPartParser(
+            self._sink,
+            MOST_FIELDS_BYTES,
+            buffer_size=_BUFFER_BYTES,
+            max_form_parts=_MOST_PARTS,
         )
-        stream = cast("BinaryIO", body)
+        boundary = request.mimetype_params.get("boundary", "").encode("latin-1", "replace")
+        if not boundary:
+            raise Invalid("The Content-Type names no boundary.")
         try:
-            _, fields, files = parser.parse(
-                stream, request.mimetype, body.length, request.mimetype_params
-            )
+            fields, files = parser.parse(cast("BinaryIO", body), boundary, body.length)
         except RequestEntityTooLarge as error:
             raise TooLarge("The form has too many or too large fields.") from error
         except ValueError as error:
@@ -123,8 +128,9 @@ def _said(fields: MultiDict[str, str]) -> FileFields:
             said["tags"] = _tags(said["tags"])
         if "is_public" in said:
             said["is_public"] = _flag(said["is_public"])
-        if "expires_in" in said and said["expires_in"].isdecimal():
-            said["expires_in"] = int(said["expires_in"])
+        if "expires_in" in said:
+            seconds = whole_number(said["expires_in"])
+            said["expires_in"] = said["expires_in"] if seconds is None else seconds
         return FileFields.model_validate(said)
     except ValidationError as error:
         errors = [
