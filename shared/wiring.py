@@ -8,7 +8,7 @@ from celery import Celery
 from shared.adapters.board_redis import RedisBoard, redis_client
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
-from shared.adapters.dispatch_celery import CeleryDispatcher, celery_app
+from shared.adapters.dispatch_celery import CeleryDispatcher, ringing_app
 from shared.adapters.notify_http import HttpNotifier
 from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.objects_s3 import S3Objects
@@ -66,7 +66,7 @@ def build(settings: Settings, *, celery: Celery | None = None) -> Services:
     staging = DiskStaging(settings.staging, floor=settings.staging_floor)
     objects = build_objects(settings)
     board = RedisBoard(redis_client(settings.redis_url))
-    dispatcher = CeleryDispatcher(celery or celery_app(settings.redis_url))
+    dispatcher = CeleryDispatcher(celery or ringing_app(settings.redis_url))
     describing = Describing(settings.public_url, objects)
     events = Events(describing)
     screening = Screening(_profiles(settings), MagicSniffer())

@@ -28,7 +28,12 @@ class SluiceApp(APIFlask):
 def create_app(settings: Settings, services: Services | None = None) -> SluiceApp:
     """Return the app of one process; the services are built from the settings unless given."""
     app = SluiceApp(
-        "sluice", title="Sluice", version=VERSION, spec_path="/openapi.json", docs_path=None
+        "sluice",
+        title="Sluice",
+        version=VERSION,
+        spec_path="/openapi.json",
+        docs_path=None,
+        static_folder=None,  # type: ignore[arg-type]  # Flask knows it, APIFlask says otherwise
     )
     app.extensions["sluice"] = services or build(settings)
     app.before_request(_begin)

@@ -81,15 +81,21 @@ def _verified() -> Caller:
 
 
 def _caller_of(claims: dict[str, Any]) -> Caller:
-    if "exp" not in claims:
+    # PyJWT takes an expiry of digits in a string for a number; RFC 7519 does not.
+    if type(claims.get("exp")) not in {int, float}:
         raise Unauthenticated("The token has no expiry.")
-    subject = claims.get("sub")
-    if not isinstance(subject, str | int) or not 0 < len(str(subject)) <= _LONGEST_SUBJECT:
+    subject = _name(claims.get("sub"))
+    if not 0 < len(subject) <= _LONGEST_SUBJECT or not subject.isprintable():
         raise Unauthenticated("The token names no subject.")
-    tenant = claims.get("tenant", claims.get("customer_id", "default"))
-    if not isinstance(tenant, str | int) or not _TENANT.fullmatch(str(tenant)):
+    tenant = _name(claims.get("tenant", claims.get("customer_id", "default")))
+    if not _TENANT.fullmatch(tenant):
         raise Unauthenticated("The token's tenant is not a name.")
-    return Caller(str(subject), str(tenant), _scopes(claims.get("scope")))
+    return Caller(subject, tenant, _scopes(claims.get("scope")))
+
+
+def _name(claim: object) -> str:
+    """Return a claim that is text or a whole number as text, anything else as none."""
+    return str(claim) if type(claim) in {str, int} else ""
 
 
 def _scopes(claim: object) -> frozenset[Scope]:

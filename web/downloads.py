@@ -1,6 +1,7 @@
 """Bytes out of the store: ranges, conditions, and headers that make them safe to serve."""
 
 from datetime import datetime
+from typing import Any
 
 from flask import Request, Response, request
 from werkzeug.http import parse_range_header
@@ -56,7 +57,7 @@ def stream(
         "public, max-age=300" if shared_cache else "private, no-cache"
     )
     response.content_length = size
-    response.make_conditional(request, accept_ranges=_one_range(request), complete_length=size)
+    response.make_conditional(_considered(request, size), accept_ranges=True, complete_length=size)
     if request.method == "HEAD" or response.status_code == 304:  # noqa: PLR2004  # not modified
         return response
     start, stop = 0, size
@@ -67,7 +68,17 @@ def stream(
     return response
 
 
-def _one_range(asked: Request) -> bool:
-    """Several ranges at once are answered with the whole, as RFC 9110 allows."""
+def _considered(asked: Request, size: int) -> dict[str, Any]:
+    """Return the environment with the range that is to be answered, as RFC 9110 has it.
+
+    Several ranges at once, and those under a weak `If-Range`, are answered with the whole.
+    """
+    environ = dict(asked.environ)
     parsed = parse_range_header(asked.headers.get("Range"))
-    return parsed is None or len(parsed.ranges) == 1
+    if parsed is None:
+        return environ
+    if len(parsed.ranges) > 1 or asked.headers.get("If-Range", "").startswith("W/"):
+        del environ["HTTP_RANGE"]
+    elif parsed.ranges[0][0] <= -size < 0:
+        environ["HTTP_RANGE"] = "bytes=0-"  # the last so many bytes, of a file that has fewer
+    return environ

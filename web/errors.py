@@ -106,4 +106,5 @@ def _code(status: HTTPStatus) -> str:
 
 
 def _pointer(path: str) -> str:
-    return "" if path == "_schema" else "/" + path.replace(".", "/")
+    escaped = path.replace("~", "~0").replace("/", "~1")  # RFC 6901
+    return "" if path == "_schema" else "/" + escaped.replace(".", "/")

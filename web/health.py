@@ -7,13 +7,14 @@ from apiflask import APIBlueprint
 
 from web.auth import public
 from web.rest.documented import answers
+from web.rest.outputs import HealthOut, ReadyOut
 from web.services import services
 
 bp = APIBlueprint("health", __name__, tag="Operators")
 
 
 @bp.get("/healthz")
-@answers({200: None}, open_to_all=True)
+@answers({200: HealthOut}, open_to_all=True)
 @public
 def healthz() -> Any:
     """Say that this process lives."""
@@ -21,7 +22,7 @@ def healthz() -> Any:
 
 
 @bp.get("/readyz")
-@answers({200: None, 503: None}, open_to_all=True)
+@answers({200: ReadyOut, 503: ReadyOut}, open_to_all=True)
 @public
 def readyz() -> Any:
     """Say of the database, Redis, S3, staging and a worker whether they answer."""

@@ -1,6 +1,8 @@
 """Requests, read strictly: JSON bodies, raw bodies, and the headers that steer an upload."""
 
 import json
+import math
+import re
 from binascii import Error as BadBase64
 from typing import Any, Final, cast
 
@@ -16,10 +18,15 @@ from shared.errors import Invalid
 _MOST_JSON: Final = 1024 * 1024
 _MOST_WAIT_SECONDS: Final = 60
 _LONGEST_KEY: Final = 255
+_LONGEST_NUMBER: Final = 15  # digits: more is no number of ours, and int() refuses 4,301
+_HALF_CHARACTER: Final = re.compile(r"\\ud[89a-f]|[\ud800-\udfff]", re.IGNORECASE)
 
 
 class StrictJson(DefaultJSONProvider):
-    """JSON as RFC 8259 has it: no NaN, no name twice, no bottomless nesting."""
+    """JSON as RFC 8259 has it, in UTF-8 alone.
+
+    No number that is none (NaN, 1e999), no name twice, no half a character, no bottomless nesting.
+    """
 
     sort_keys = False
 
@@ -27,12 +34,20 @@ class StrictJson(DefaultJSONProvider):
         return super().dumps(obj, **{"separators": (",", ":"), **kwargs})
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        said = s if isinstance(s, str) else str(s, "utf-8")
         try:
-            return json.loads(
-                s, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins, **kwargs
+            found = json.loads(
+                said,
+                parse_constant=_refuse_constant,
+                parse_float=_finite,
+                object_pairs_hook=_refuse_twins,
+                **kwargs,
             )
+            if _HALF_CHARACTER.search(said):
+                json.dumps(found, ensure_ascii=False).encode()  # a half alone is no UTF-8
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
+        return found
 
 
 class SluiceRequest(Request):
@@ -87,8 +102,15 @@ def preferred_wait(request: Request) -> int:
     preferences = parse_dict_header(request.headers.get("Prefer", ""))
     if "wait" in preferences:
         said = (preferences["wait"] or "").partition(";")[0]
-        return min(int(said), _MOST_WAIT_SECONDS) if said.isdecimal() else _MOST_WAIT_SECONDS
+        seconds = whole_number(said)
+        return _MOST_WAIT_SECONDS if seconds is None else min(seconds, _MOST_WAIT_SECONDS)
     return 0 if "respond-async" in preferences else _MOST_WAIT_SECONDS
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that these ASCII digits say, None for anything else."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER
+    return int(text) if is_number else None
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -104,6 +126,13 @@ def _is_chunked(request: Request) -> bool:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def clean_folder(folder: str | None) -> str | None:
     parts = [part for part in _visible(folder).split("/") if part not in {"", "."}]
     if not parts:
         return None
-    if any(part == ".." or "\\" in part or part != part.strip() for part in parts):
+    if any(not part.strip(".") or "\\" in part or part != part.strip() for part in parts):
         raise Unprocessable("A folder is a path like a/b, without `..`.", pointer="/folder")
     path = "/".join(parts)
     if len(path.encode()) > MAX_FOLDER_BYTES:
@@ -56,18 +56,23 @@ def thumbnail_key(file_id: str, name: str) -> str:
 
 def _visible(text: str) -> str:
     # Categories C*: control, format (bidi, zero width), surrogate, private use, unassigned.
-    normal = unicodedata.normalize("NFC", text)
-    return "".join(char for char in normal if not unicodedata.category(char).startswith("C"))
+    seen = "".join(char for char in text if not unicodedata.category(char).startswith("C"))
+    return unicodedata.normalize("NFC", seen)
 
 
 def _safe_path(folder: str) -> str:
-    return "/".join(re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in folder.split("/"))
+    return "/".join(_plain(part) for part in folder.split("/"))
 
 
 def _safe(filename: str) -> str:
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", filename)
+    safe = _plain(filename)
     if len(safe) <= _KEY_NAME_BYTES:
         return safe
     stem, dot, extension = safe.rpartition(".")
     keep = _KEY_NAME_BYTES - len(extension) - 1
-    return f"{stem[:keep]}.{extension}" if dot and keep > 0 else safe[:_KEY_NAME_BYTES]
+    return f"{stem[:keep].rstrip('.')}.{extension}" if dot and keep > 0 else safe[:_KEY_NAME_BYTES]
+
+
+def _plain(text: str) -> str:
+    # One dot for many: `..` in a URL means something to whoever stands between.
+    return re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9._-]", "_", text))

@@ -5,6 +5,7 @@ No locks: one row decides. Who loses a race has changed nothing and drops its by
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from shared.errors import (
     BodyCut,
@@ -26,6 +27,8 @@ from shared.records import Records, Transaction
 from shared.services.finding import find_upload
 from shared.services.intake import HEAD_BYTES, Intake
 from shared.services.screening import Screening
+
+MOST_CHUNKS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,11 @@ class ChunkService:
     def _expected_length(self, upload: Upload, number: int, body: Body) -> int | None:
         layout = layout_of(upload)
         if layout is None:
+            if number >= MOST_CHUNKS:
+                # Else one byte far out would make the list of what is missing endless.
+                raise ChunkMisplaced(
+                    f"An upload has at most {MOST_CHUNKS} chunks.", total_chunks=MOST_CHUNKS
+                )
             room = self._room(upload)
             if body.length is not None and body.length > room:
                 raise TooLarge(f"At most {room} more bytes are allowed.", limit=room)

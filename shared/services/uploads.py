@@ -22,6 +22,7 @@ from shared.model.media import canonical
 from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
+from shared.services.chunks import MOST_CHUNKS
 from shared.services.finding import find_upload
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
@@ -35,7 +36,7 @@ class UploadRules:
 
     chunk_size: int
     lifetime: timedelta
-    max_chunks: int = 10_000
+    max_chunks: int = MOST_CHUNKS
     allow_empty: bool = False
 
 
@@ -72,6 +73,7 @@ class UploadService:
     def begin_submission(self, caller: Caller, filename: str) -> Intake:
         """Begin to store a file that comes whole in one request, before its upload has a row."""
         caller.require(Scope.FILES_WRITE)
+        filename = naming.clean_filename(filename)
         return Intake(
             self.staging,
             str(uuid7()),
@@ -167,12 +169,13 @@ class UploadService:
         self.staging.clear(upload_id)
 
     def _drafted(self, caller: Caller, new: NewUpload, upload_id: str) -> Upload:
-        self.screening.refuse_declaration(new)
+        # First what the file will be called: its extension is judged, not one hidden in the name.
+        filename, folder = naming.clean_filename(new.filename), naming.clean_folder(new.folder)
+        self.screening.refuse_declaration(replace(new, filename=filename))
         if new.size == 0 and not self.rules.allow_empty:
             raise Unprocessable("The file is empty.", pointer="/size")
         if new.sha256 is not None and not is_sha256(new.sha256):
             raise Unprocessable("A SHA-256 is 64 hexadecimal digits.", pointer="/sha256")
-        filename, folder = naming.clean_filename(new.filename), naming.clean_folder(new.folder)
         now = self.clock.now()
         return Upload(
             id=upload_id,

@@ -63,7 +63,10 @@ def show_metadata(file_id: str) -> Any:
 
 @bp.get("/<file_id>/download")
 @bp.input(DownloadQuery, location="query", arg_name="query")
-@answers({200: "application/octet-stream", 206: "application/octet-stream"}, problems=(404, 416))
+@answers(
+    {200: "application/octet-stream", 206: "application/octet-stream", 304: None},
+    problems=(404, 416),
+)
 def download_file(file_id: str, query: DownloadQuery) -> Response:
     """Stream the file; honours `Range`, `If-Range` and `If-None-Match`."""
     file = services().files.find(caller(), file_id)
@@ -84,7 +87,7 @@ def link_file(file_id: str, query: LinkQuery) -> Any:
 
 
 @bp.get("/<file_id>/thumbnails/<name>")
-@answers({200: "image/webp"}, problems=(404,))
+@answers({200: "image/webp", 206: "image/webp", 304: None}, problems=(404, 416))
 def show_thumbnail(file_id: str, name: str) -> Response:
     """Stream a thumbnail; a 404 names those there are."""
     return thumbnail_response(*services().files.thumbnail(caller(), file_id, name))
@@ -139,4 +142,4 @@ def _position(sort: str, cursor: str) -> tuple[Any, str]:
         raise Invalid("This cursor is none of ours.", pointer="/cursor") from error
     if said != sort:
         raise Invalid("This cursor is of a list that is sorted otherwise.", pointer="/cursor")
-    return value, file_id
+    return _aware(value) if isinstance(value, datetime) else value, file_id

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from shared.model.upload import NewUpload
 
 _MOST_METADATA: Final = 16 * 1024
+_DEEPEST_METADATA: Final = 64
 _MOST_TAGS: Final = 32
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
 
@@ -20,12 +21,21 @@ def _without_nul(text: str) -> str:
 
 
 def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    if _is_deeper(metadata, _DEEPEST_METADATA):
+        raise ValueError(f"metadata is deeper than {_DEEPEST_METADATA} levels")
     said = json.dumps(metadata)
     if len(said) > _MOST_METADATA:
         raise ValueError(f"metadata is larger than {_MOST_METADATA} bytes")
     if "\\u0000" in said:
         raise ValueError("a NUL character is not text")
     return metadata
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inside = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inside)
 
 
 Text = Annotated[str, AfterValidator(_without_nul)]
@@ -65,7 +75,7 @@ class UploadIn(FileFields):
 
 
 class CompleteIn(Input):
-    total_chunks: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    total_chunks: Annotated[int, Field(ge=0, le=10_000)] | None = None
     sha256: Sha256 | None = None
 
 

@@ -12,6 +12,7 @@ from shared.model.caller import Caller
 from shared.model.job import JobStatus
 from web.auth import caller
 from web.limits import slots
+from web.requests import whole_number
 from web.rest.documented import answers
 from web.rest.inputs import JobsQuery, WaitQuery
 from web.rest.outputs import JobOut, JobsOut
@@ -30,7 +31,7 @@ def show_job(job_id: str, query: WaitQuery) -> Any:
     """Show a job; with `wait`, as soon as something changes."""
     status = services().jobs.status(caller(), job_id)
     if query.wait and not status.job.is_final:
-        seen = re.match(r'(?:W/)?"(\d+)-', request.headers.get("If-None-Match", ""))
+        seen = re.match(r'(?:W/)?"(\d{1,15})-', request.headers.get("If-None-Match", ""))
         known = int(seen[1]) if seen else status.job.version
         status = _waited(caller(), status, query.wait, known)
     return _presented(status)
@@ -50,8 +51,8 @@ def show_jobs(query: JobsQuery) -> Any:
 @answers({200: "text/event-stream"}, problems=(404,))
 def stream_job(job_id: str) -> Response:
     """Stream the job's changes as server-sent events until it is final."""
-    seen = request.headers.get("Last-Event-ID", "")
-    known = int(seen) if seen.isdecimal() else -1
+    seen = whole_number(request.headers.get("Last-Event-ID", ""))
+    known = -1 if seen is None else seen
     who, status = caller(), services().jobs.status(caller(), job_id)
     room = slots(current_app)
     held = room.take()

@@ -121,6 +121,20 @@ class JobsOut(Output):
     next_cursor: None
 
 
+class HealthOut(Output):
+    status: Literal["ok"]
+
+
+class CheckOut(Output):
+    ok: bool
+    detail: str | None = None
+
+
+class ReadyOut(Output):
+    status: Literal["ready", "not ready"]
+    checks: dict[str, CheckOut]
+
+
 class Problem(BaseModel):
     """RFC 9457; more members may follow."""
 

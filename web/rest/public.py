@@ -17,7 +17,7 @@ bp = APIBlueprint("public", __name__, tag="Public")
 
 @bp.get("/public/<file_id>/<filename>")
 @answers(
-    {200: "application/octet-stream", 206: "application/octet-stream"},
+    {200: "application/octet-stream", 206: "application/octet-stream", 304: None},
     problems=(404, 416),
     open_to_all=True,
 )
@@ -33,7 +33,11 @@ class _Linked(Protocol):
 
 
 @bp.get("/objects/<token>")
-@answers({200: "application/octet-stream"}, problems=(404, 416), open_to_all=True)
+@answers(
+    {200: "application/octet-stream", 206: "application/octet-stream", 304: None},
+    problems=(404, 416),
+    open_to_all=True,
+)
 @public
 def linked_object(token: str) -> Response:
     """Follow a presigned link of `STORAGE_BACKEND=local`."""

@@ -52,7 +52,7 @@ def show_upload(upload_id: str) -> Any:
 
 @bp.post("/<upload_id>/complete")
 @bp.input(CompleteIn, arg_name="said")
-@answers({202: JobOut}, problems=(404, 409))
+@answers({202: JobOut}, problems=(404, 409, 413))
 def complete_upload(upload_id: str, said: CompleteIn) -> Any:
     """Say that all chunks are sent; a repeat answers the same job."""
     job = services().uploads.complete(

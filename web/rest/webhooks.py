@@ -64,7 +64,7 @@ class WebhooksOut(Output):
 
 @bp.post("")
 @bp.input(WebhookIn, arg_name="new")
-@answers({201: NewWebhookOut}, problems=(409,))
+@answers({201: NewWebhookOut}, problems=(409, 413))
 def create_webhook(new: WebhookIn) -> Any:
     """Register a receiver for events of the caller's files, by an admin of the whole tenant's."""
     made = services().webhooks.create(caller(), new.new())
