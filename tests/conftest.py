@@ -6,10 +6,15 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from shared.adapters.client_s3 import S3Place, s3_client
 from shared.adapters.records_sql import SqlRecords
 from tests.support import servers
+
+# A busy host is no reason to fail; what takes long is seen in the durations.
+settings.register_profile("sluice", deadline=None, max_examples=60)
+settings.load_profile("sluice")
 
 
 @pytest.fixture(scope="session")
@@ -51,24 +56,27 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_tables(postgres_server: str) -> Iterator[str]:
-    """A database with all tables, to be copied and not used."""
+    """A database with all tables, which tests use one after the other."""
     with servers.postgresql_database(postgres_server) as url:
         servers.make_tables(url)
         yield url
 
 
+@pytest.fixture
+def postgres_rows(postgres_tables: str) -> Iterator[str]:
+    """A database with all tables, empty; to make one for each test would take ten times as long."""
+    yield postgres_tables
+    servers.empty_tables(postgres_tables)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database of this test alone with all tables, once of each kind."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'sluice.db'}"
-        servers.make_tables(url)
-        yield url
-    else:
-        server = request.getfixturevalue("postgres_server")
-        tables = request.getfixturevalue("postgres_tables")
-        with servers.postgresql_database(server, copied_from=tables) as url:
-            yield url
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_rows"))
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    servers.make_tables(url)
+    return url
 
 
 @pytest.fixture

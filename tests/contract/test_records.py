@@ -1,6 +1,5 @@
 """What every database must do: transactions, uploads, chunks, idempotency keys and quotas."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -18,13 +17,6 @@ from tests.support.builders import a_chunk, an_upload
 HOUR = timedelta(hours=1)
 NOW = timedelta()
 ALICE = ("default", "alice")
-
-
-@pytest.fixture
-def rows(records: SqlRecords) -> Iterator[Transaction]:
-    """One transaction that the whole test is in."""
-    with records.begin() as opened:
-        yield opened
 
 
 def test_a_block_that_ends_commits(records: SqlRecords) -> None:

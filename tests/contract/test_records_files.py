@@ -1,6 +1,6 @@
 """What every database must do with files and with the intents of their objects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,12 +18,6 @@ NOW = timedelta()
 ALL = FileQuery("default", None, limit=100)
 SMALL = Thumbnail("small", "thumbnails/x/small.webp", 150, 100, "image/webp", 900)
 LARGE = Thumbnail("large", "thumbnails/x/large.webp", 1024, 700, "image/webp", 9000)
-
-
-@pytest.fixture
-def rows(records: SqlRecords) -> Iterator[Transaction]:
-    with records.begin() as opened:
-        yield opened
 
 
 def test_a_file_comes_back_with_its_thumbnails_the_smallest_first(rows: Transaction) -> None:

@@ -1,6 +1,5 @@
 """What every database must do with jobs: claims, fences, leases; and with the leases of sweeps."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,12 +16,6 @@ LEASE = timedelta(seconds=30)
 OVER = -timedelta(seconds=1)  # a lease that has run out as soon as it is taken
 HOUR = timedelta(hours=1)
 MOST = 3
-
-
-@pytest.fixture
-def rows(records: SqlRecords) -> Iterator[Transaction]:
-    with records.begin() as opened:
-        yield opened
 
 
 def test_a_job_comes_back_as_it_was_added_and_is_due_at_once(rows: Transaction) -> None:

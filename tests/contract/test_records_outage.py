@@ -20,12 +20,9 @@ ALICE = ("default", "alice")
 
 
 @pytest.fixture
-def cable(postgres_server: str, postgres_tables: str) -> Iterator[Cable]:
+def cable(postgres_rows: str) -> Iterator[Cable]:
     """A way to a PostgreSQL with all tables."""
-    with (
-        servers.postgresql_database(postgres_server, copied_from=postgres_tables) as url,
-        a_cable(url) as made,
-    ):
+    with a_cable(postgres_rows) as made:
         yield made
 
 

@@ -1,6 +1,5 @@
 """What every database must do with webhooks and the deliveries owed to them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,12 +16,6 @@ LEASE = timedelta(seconds=60)
 OVER = -timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 NOW = timedelta()
-
-
-@pytest.fixture
-def rows(records: SqlRecords) -> Iterator[Transaction]:
-    with records.begin() as opened:
-        yield opened
 
 
 @pytest.fixture

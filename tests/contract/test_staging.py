@@ -2,11 +2,8 @@
 
 import os
 import resource
-import shutil
 import stat
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,6 +18,7 @@ from shared.model.upload import Chunk
 from shared.ports import ChunkWriter, StagedChunk, Staging
 from tests.support.builders import a_chunk
 from tests.support.races import at_once
+from tests.support.small_disk import a_small_disk
 
 ONE, TWO = "0193-one-aa", "0193-two-bb"
 
@@ -386,22 +384,3 @@ def spied(
         return real(*arguments)
 
     monkeypatch.setattr(os, call, spy)
-
-
-@contextmanager
-def a_small_disk(place: Path, options: str) -> Iterator[Path]:
-    mount, unmount = shutil.which("mount"), shutil.which("umount")
-    place.mkdir()
-    if mount is None or unmount is None or os.geteuid() != 0:
-        pytest.skip("a small disk wants root: run as root to try a full disk")
-    made = subprocess.run(
-        (mount, "-t", "tmpfs", "-o", f"size={options}", "tmpfs", str(place)),
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode != 0:
-        pytest.skip(f"no tmpfs can be mounted here: {made.stderr.decode().strip()}")
-    try:
-        yield place
-    finally:
-        subprocess.run((unmount, str(place)), check=True)

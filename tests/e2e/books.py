@@ -1,14 +1,13 @@
 """What the service keeps: rows, staged files, objects and their parts, counted from outside.
 
-    with books.unchanged():
-        ...  # whatever is refused in here leaves nothing behind
+What is refused inside `with books.unchanged():` has to leave nothing behind.
 """
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
@@ -27,7 +26,7 @@ _TABLES: Final = (
 )
 _AT_WORK: Final = """
     SELECT (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running'))
-         + (SELECT count(*) FROM objects WHERE state != 'linked')
+         + (SELECT count(*) FROM objects WHERE state = 'deleting')
 """
 
 
@@ -87,8 +86,8 @@ class Books:
         yield
 
         def same() -> bool:
-            now = self.page()
-            assert now == before, f"before: {before}\nafter: {now}"
+            changes = _changes(before, self.page())
+            assert not changes, "\n".join(changes)
             return True
 
         eventually(same, 5)
@@ -104,7 +103,21 @@ class Books:
         eventually(still)
         return seen[-1]
 
-    def _asked(self, question: str, *values: str) -> list[tuple[object, ...]]:
+    def _asked(self, question: str, *values: str) -> list[Any]:
         path = self.stack.data_dir / "sluice.db"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             return database.execute(question, values).fetchall()
+
+
+def _changes(before: Page, after: Page) -> list[str]:
+    """Say what is no longer as it was."""
+    said: list[str] = []
+    for name in ("rows", "quotas"):
+        was, now = getattr(before, name), getattr(after, name)
+        keys = {key for key in (*was, *now) if was.get(key) != now.get(key)}
+        said += [f"{name} of {key}: {was.get(key)} -> {now.get(key)}" for key in sorted(keys)]
+    for name in ("staged", "objects", "parts"):
+        was, now = getattr(before, name), getattr(after, name)
+        said += [f"{name}: gone {each}" for each in sorted(was - now)]
+        said += [f"{name}: come {each}" for each in sorted(now - was)]
+    return said

@@ -37,6 +37,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     ) as running:
         request.config.stash[_STACK] = running
         yield running
+        assert [line for line in running.log if "request_failed" in line] == []
 
 
 @pytest.fixture(scope="session")

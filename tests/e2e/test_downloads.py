@@ -107,7 +107,6 @@ def test_any_other_range_is_answered_with_the_whole_or_refused(
 ) -> None:
     answer = owner.download(file["id"], Range=asked)
 
-    assert answer.status_code in {200, 416} or asked.startswith("bytes=0-9999"), asked
     assert answer.status_code == 416 or answer.content == CONTENT
 
 
@@ -281,6 +280,8 @@ def suggested(disposition: str) -> str:
     extended = re.search(r"filename\*=UTF-8''([^;]+)", disposition)
     if extended:
         return unquote(extended[1])
-    plain = re.fullmatch(r'(?:attachment|inline); filename=(?:"((?:[^"\\]|\\.)*)"|([^;"]+))', disposition)
+    plain = re.fullmatch(
+        r'(?:attachment|inline); filename=(?:"((?:[^"\\]|\\.)*)"|([^;"]+))', disposition
+    )
     assert plain, disposition
     return re.sub(r"\\(.)", r"\1", plain[1]) if plain[1] is not None else plain[2]

@@ -34,9 +34,7 @@ def test_a_job_that_is_as_it_was_answers_304(alice: Api) -> None:
     job = alice.chunked(text())
     first = alice.get(f"/api/v1/jobs/{job['id']}")
 
-    again = alice.get(
-        f"/api/v1/jobs/{job['id']}", headers={"If-None-Match": first.headers["ETag"]}
-    )
+    again = alice.get(f"/api/v1/jobs/{job['id']}", headers={"If-None-Match": first.headers["ETag"]})
     other = alice.get(f"/api/v1/jobs/{job['id']}", headers={"If-None-Match": '"0-0"'})
 
     assert (again.status_code, again.content) == (304, b"")
@@ -148,9 +146,7 @@ def test_a_stream_goes_on_behind_the_last_event_that_was_seen(alice: Api) -> Non
 def test_an_odd_last_event_does_no_harm(alice: Api, seen: str) -> None:
     job = alice.chunked(text())
 
-    answer = alice.get(
-        f"/api/v1/jobs/{job['id']}/events", headers={"Last-Event-ID": seen.encode()}
-    )
+    answer = alice.get(f"/api/v1/jobs/{job['id']}/events", headers={"Last-Event-ID": seen.encode()})
 
     assert answer.status_code == 200
 
@@ -190,8 +186,10 @@ def test_bytes_that_changed_in_staging_fail_the_job_until_they_are_right_again(
         assert answered(answer, 202)["id"] == job["id"]
         assert alice.ended(job["id"])["state"] == "succeeded"
         assert alice.download(job["upload_id"]).content == text()
-        calls = eventually(lambda: receiver.calls if len(receiver.calls) == 2 else None)
-        said = [Webhook(hook["secret"]).verify(each.body, dict(each.headers)) for each in calls]
+        eventually(lambda: len(receiver.calls) == 2)
+        said = [
+            Webhook(hook["secret"]).verify(each.body, dict(each.headers)) for each in receiver.calls
+        ]
         assert {each["type"] for each in said} == {"file.failed", "file.ready"}
 
 

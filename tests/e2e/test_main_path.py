@@ -29,7 +29,7 @@ def test_a_photo_sent_in_chunks_out_of_order_becomes_a_file(alice: Api, books: B
         answered(alice.put_chunk(opened["id"], number, chunk), 200)
     job = alice.ended(alice.complete(opened["id"], total_chunks=len(numbers))["id"])
 
-    assert (job["state"], job["error"] if "error" in job else None) == ("succeeded", None)
+    assert (job["state"], job.get("error")) == ("succeeded", None)
     assert job["progress"] == {"done": len(photo), "total": len(photo), "percent": 100}
     file = alice.file(job["file_id"])
     assert file == job["file"]
@@ -157,7 +157,9 @@ def test_a_webhook_hears_that_a_file_was_deleted_once(alice: Api) -> None:
 
 def test_webhooks_are_listed_shown_without_their_secret_and_removed(alice: Api) -> None:
     url = "https://93.184.215.14/hook"
-    made = answered(alice.post("/api/v1/webhooks", json={"url": url, "events": ["file.ready"]}), 201)
+    made = answered(
+        alice.post("/api/v1/webhooks", json={"url": url, "events": ["file.ready"]}), 201
+    )
     secret = made.pop("secret")
 
     assert secret.startswith("whsec_")

@@ -59,7 +59,9 @@ def test_who_waits_in_vain_gets_the_job(alice: Api, stack: Stack) -> None:
     assert alice.ended(job["id"])["state"] == "succeeded"
 
 
-@pytest.mark.parametrize("prefer", ["wait=many", "wait=-1", "wait", "return=minimal", "wait=²", "wait=" + "1" * 5000])
+@pytest.mark.parametrize(
+    "prefer", ["wait=many", "wait=-1", "wait", "return=minimal", "wait=²", "wait=" + "1" * 5000]
+)
 def test_an_odd_preference_is_as_good_as_none(alice: Api, prefer: str) -> None:
     assert alice.submit(text(), Prefer=prefer.encode().decode("latin-1")).status_code == 201
 

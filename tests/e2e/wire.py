@@ -1,14 +1,14 @@
 """HTTP by hand: requests that no library would send, and answers as they come."""
 
+import json
 import socket
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from typing import Any, Final
 from urllib.parse import urlsplit
-
-import requests
 
 SECONDS: Final = 20.0
 
@@ -23,7 +23,7 @@ class Answer:
     early: tuple[int, ...] = ()
 
     def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = requests.models.complexjson.loads(self.body)
+        found: dict[str, Any] = json.loads(self.body)
         return found
 
 
@@ -48,24 +48,33 @@ class Wire:
         """Say that nothing more comes; still listen."""
         self._connection.shutdown(socket.SHUT_WR)
 
-    def hang_up(self) -> None:
+    def reset(self) -> None:
+        """Go away as a client does that crashes: what is on the line is lost."""
+        linger = struct.pack("ii", 1, 0)
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.close()
+
+    def close(self) -> None:
         self._connection.close()
 
     def answer(self, method: str = "GET") -> Answer:
         """Return the next answer; raises `TimeoutError` when none comes."""
-        early = self._interim()
+        early: list[int] = []
+        while self._peeked().startswith(b"HTTP/1.1 1"):
+            early.append(self.interim())
         response = HTTPResponse(self._connection, method=method)
         response.begin()
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, response.read(), early)
+        return Answer(response.status, headers, response.read(), tuple(early))
 
-    def _interim(self) -> tuple[int, ...]:
-        """Take the interim answers off the line: `HTTPResponse` would pass over them in silence."""
-        found: list[int] = []
-        while (start := self._connection.recv(12, socket.MSG_PEEK)).startswith(b"HTTP/1.1 1"):
-            found.append(int(start[9:12]))
-            self._connection.recv(len(b"HTTP/1.1 100 Continue\r\n\r\n"), socket.MSG_WAITALL)
-        return tuple(found)
+    def interim(self) -> int:
+        """Take one interim answer off the line: `HTTPResponse` would pass over it in silence."""
+        status = int(self._peeked()[9:12])
+        self._connection.recv(len(b"HTTP/1.1 100 Continue\r\n\r\n"), socket.MSG_WAITALL)
+        return status
+
+    def _peeked(self) -> bytes:
+        return self._connection.recv(12, socket.MSG_PEEK | socket.MSG_WAITALL)
 
 
 @contextmanager

@@ -26,8 +26,8 @@ from tests.support.workshop import ALICE, BOB, Bytes, Workshop, a_workshop
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    made = a_workshop(tmp_path)
+def shop(database_url: str, tmp_path: Path) -> Iterator[Workshop]:
+    made = a_workshop(tmp_path, database=database_url)
     yield made
     made.records.close()
 
@@ -67,7 +67,8 @@ def test_a_chunk_larger_than_the_chunk_size_rolls_over_into_rows_of_one_number(
 def test_two_streams_for_one_offset_leave_the_bytes_of_one(shop: Workshop) -> None:
     upload = shop.opened()
     first, second = text(3000, 1), text(3000, 2)
-    barrier, outcomes = threading.Barrier(2), []
+    barrier = threading.Barrier(2)
+    outcomes: list[bytes | None] = []
 
     def send(body: bytes) -> None:
         barrier.wait()
@@ -98,7 +99,7 @@ def test_many_racers_for_one_chunk_leave_one_and_refuse_other_bytes(shop: Worksh
         except ChunkConflict as refusal:
             refusals.append(refusal)
 
-    run_all(*(lambda seed=seed: send(seed) for seed in range(8)))  # type: ignore[misc]  # default argument
+    run_all(*(lambda seed=seed: send(seed) for seed in range(8)))
 
     assert len(refusals) == 4
     assert len(shop.staged_names()) == 1
@@ -137,7 +138,7 @@ def test_a_wrong_digest_leaves_nothing_and_the_right_one_is_taken(shop: Workshop
 
 @pytest.mark.parametrize(
     ("number", "length", "refusal"),
-    [(2, 10, ChunkMisplaced), (0, 1001, ChunkMisplaced), (1, 999, ChunkMisplaced)],
+    [(2, 10, ChunkMisplaced), (0, 1001, TooLarge), (1, 999, ChunkMisplaced)],
 )
 def test_a_chunk_outside_its_place_is_refused(
     shop: Workshop, number: int, length: int, refusal: type[AppError]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from uuid_utils.compat import uuid7
 
+from shared.adapters.client_s3 import S3Place, s3_client
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.objects_disk import DiskObjects
-from shared.adapters.client_s3 import S3Place, s3_client
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.staging_disk import DiskStaging
 from shared.errors import Conflict, Forbidden, NotFound, Unavailable

@@ -89,7 +89,9 @@ class Api(requests.Session):
     ) -> requests.Response:
         """Upload in one request; `fields` stand before the file, or with `fields_last` after it."""
         file = (filename, content) if content_type is None else (filename, content, content_type)
-        others: list[Any] = [(name, (None, written(value))) for name, value in (fields or {}).items()]
+        others: list[Any] = [
+            (name, (None, written(value))) for name, value in (fields or {}).items()
+        ]
         parts = [*others, ("file", file)]
         return self.post(
             "/api/v1/files/upload",

@@ -121,6 +121,10 @@ class Premises:
     def claimed(self, size: int = 100, **said: Any) -> Claim:
         upload = self.open_upload(size, **said)
         job = self.shop.uploads.complete(ALICE, upload.id)
+        # A second claim: of a first one it is known that nothing was written before.
+        first = self.shop.claims.claim(job.id, "worker")
+        assert first is not None
+        self.shop.claims.hand_back(first)
         claim = self.shop.claims.claim(job.id, "worker")
         assert claim is not None
         return claim

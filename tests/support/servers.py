@@ -91,15 +91,22 @@ def postgresql() -> Iterator[str]:
 
 
 @contextmanager
-def postgresql_database(server: str, *, copied_from: str = "/template1") -> Iterator[str]:
-    """Make a database for the block, empty or like another one; yields its URL."""
-    base, name, like = server.rpartition("/")[0], f"test_{uuid4().hex}", copied_from
+def postgresql_database(server: str) -> Iterator[str]:
+    """Make an empty database for the block; yields its URL."""
+    name = f"test_{uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {like.rpartition('/')[2]}")
+        connection.execute(f"CREATE DATABASE {name}")
         try:
-            yield f"{base}/{name}"
+            yield f"{server.rpartition('/')[0]}/{name}"
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def empty_tables(url: str) -> None:
+    """Delete all rows, which takes a tenth of the time that another database would."""
+    with psycopg.connect(url, options="-c lock_timeout=5s") as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(f"DELETE FROM {table.name}".encode())  # noqa: S608  # our tables
 
 
 def make_tables(url: str) -> None:

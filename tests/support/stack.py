@@ -1,7 +1,6 @@
 """The whole service as `./run` starts it, on ports of its own and in a folder that goes with it.
 
-    with a_stack(WEBHOOK_ALLOW_PRIVATE="1") as stack:
-        requests.get(f"{stack.base_url}/readyz")
+Inside `with a_stack(WEBHOOK_ALLOW_PRIVATE="1") as stack:` it answers at `stack.base_url`.
 """
 
 import os

@@ -126,6 +126,19 @@ def reads(call: Call) -> bool:
     return call.method == "GET"
 
 
+def firsts(choice: Choice) -> Choice:
+    """Pick of those that `choice` picks the first to each path."""
+    seen: set[str] = set()
+
+    def picks(call: Call) -> bool:
+        if not choice(call) or call.path in seen:
+            return False
+        seen.add(call.path)
+        return True
+
+    return picks
+
+
 def everything(call: Call) -> bool:
     del call
     return True

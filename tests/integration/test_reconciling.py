@@ -1,0 +1,207 @@
+"""What the broker forgot is rung for again: once a window, and not while the queue holds it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.errors import Unavailable
+from shared.model.job import Job
+from shared.model.lifecycle import JobState
+from shared.services.reconciling import Reconciled
+from tests.support.factory import Factory, a_factory
+from tests.support.races import at_once
+from tests.support.workshop import ALICE
+
+HOUR = timedelta(hours=1)
+WINDOW = timedelta(seconds=15)
+
+
+@pytest.fixture
+def factory(database_url: str, tmp_path: Path) -> Iterator[Factory]:
+    with a_factory(tmp_path, database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def job(factory: Factory) -> Job:
+    made = factory.received(b"hello world")
+    factory.bell.processed.clear()
+    return made
+
+
+def test_a_queued_job_that_nobody_was_told_of_is_rung_for(factory: Factory, job: Job) -> None:
+    told_long_ago(factory, job)
+
+    done = factory.reconciler(stale=WINDOW).round()
+
+    assert done == Reconciled(rung=1)
+    assert factory.bell.processed == [job.id]
+
+
+def test_a_job_that_was_told_of_lately_is_left_alone(factory: Factory, job: Job) -> None:
+    assert factory.reconciler(stale=WINDOW).round() == Reconciled()
+
+    told_long_ago(factory, job)
+
+    assert factory.reconciler(stale=WINDOW).round() == Reconciled(rung=1)
+    assert factory.reconciler(stale=WINDOW).round() == Reconciled()
+    assert factory.bell.processed == [job.id]
+
+
+def test_a_job_whose_worker_died_is_rung_for_and_runs_again(factory: Factory, job: Job) -> None:
+    factory.claim(job)
+    told_long_ago(factory, job)
+    assert factory.reconciler(stale=WINDOW).round() == Reconciled()
+    factory.shift("jobs", "lease_until", -HOUR, id=job.id)
+
+    done = factory.reconciler(stale=WINDOW).round()
+
+    assert (done, factory.bell.processed) == (Reconciled(rung=1), [job.id])
+    ended = factory.run(job)
+    assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 2)
+
+
+def test_a_job_that_has_to_wait_is_rung_for_once_it_is_due(factory: Factory, job: Job) -> None:
+    factory.claims.sit_out(factory.claim(job), Unavailable("objects", "…"))
+    assert factory.reconciler().round() == Reconciled()
+
+    factory.shift("jobs", "due_at", -HOUR, id=job.id)
+
+    assert factory.reconciler().round() == Reconciled(rung=1)
+    assert factory.bell.processed == [job.id]
+
+
+@pytest.mark.parametrize(("waiting", "rung"), [(0, 3), (2, 3), (3, 0), (9, 0)])
+def test_queued_jobs_are_not_rung_for_while_the_queue_holds_as_many(
+    factory: Factory, waiting: int, rung: int
+) -> None:
+    for _ in range(3):
+        told_long_ago(factory, factory.received(b"hello world"))
+    factory.bell.processed.clear()
+    factory.bell.waiting = waiting
+
+    assert factory.reconciler().round() == Reconciled(rung=rung)
+    assert len(factory.bell.processed) == rung
+
+
+def test_a_dead_workers_job_is_rung_for_whatever_the_queue_holds(
+    factory: Factory, job: Job
+) -> None:
+    factory.claim(job)
+    factory.shift("jobs", "lease_until", -HOUR, id=job.id)
+    factory.bell.waiting = 1000
+
+    assert factory.reconciler().round() == Reconciled(rung=1)
+
+
+def test_a_broker_that_does_not_answer_is_not_rung(factory: Factory, job: Job) -> None:
+    told_long_ago(factory, job)
+    factory.bell.waiting = None
+
+    assert factory.reconciler().round() == Reconciled()
+
+    factory.bell.waiting = 0
+    assert factory.reconciler().round() == Reconciled(rung=1)
+
+
+def test_a_ring_that_did_not_get_through_is_tried_again(factory: Factory, job: Job) -> None:
+    told_long_ago(factory, job)
+    factory.bell.is_deaf = True
+    assert factory.reconciler(stale=WINDOW).round() == Reconciled()
+    factory.bell.is_deaf = False
+
+    assert factory.reconciler(stale=WINDOW).round() == Reconciled(rung=1)
+
+
+def test_jobs_that_used_their_attempts_up_are_buried_even_without_a_broker(
+    factory: Factory, job: Job
+) -> None:
+    factory.listen()
+    for _ in range(3):
+        factory.claim(job)
+        factory.shift("jobs", "lease_until", -HOUR, id=job.id)
+    factory.bell.waiting = None
+
+    assert factory.reconciler().round() == Reconciled(buried=1)
+
+    ended = factory.job(job)
+    assert ended.state is JobState.FAILED
+    assert ended.error is not None
+    assert ended.error["code"] == "attempts_exhausted"
+    assert factory.events() == ["file.failed"]
+    assert factory.bell.processed == []
+    factory.bell.waiting = 0
+    assert factory.reconciler().round() == Reconciled(deliveries=1)
+
+
+def test_a_queued_job_is_never_buried_however_often_it_was_tried(
+    factory: Factory, job: Job
+) -> None:
+    with factory.records.begin() as rows:
+        claimed = rows.jobs.claim(job.id, "w", HOUR, 3)
+        assert claimed is not None
+    factory.claims.try_again(factory.take_over(job), {"code": "x"})
+    stricter = factory.with_rules(max_attempts=1)
+
+    factory.shift("jobs", "due_at", -HOUR, id=job.id)
+    assert stricter.reconciler().round() == Reconciled(rung=1)
+
+    assert stricter.run(job).state is JobState.SUCCEEDED
+
+
+def test_of_two_reconcilers_one_works(factory: Factory, job: Job) -> None:
+    told_long_ago(factory, job)
+    one, two = (factory.reconciler(name, lease=HOUR, stale=WINDOW) for name in ("one", "two"))
+
+    assert one.round() == Reconciled(rung=1)
+    assert two.round() is None
+    assert one.round() == Reconciled()
+    factory.shift("leases", "lease_until", -2 * HOUR, name="reconciler")
+    assert two.round() == Reconciled()
+    assert one.round() is None
+    assert factory.bell.processed == [job.id]
+
+
+def test_of_eight_reconcilers_at_once_one_works(factory: Factory, job: Job) -> None:
+    told_long_ago(factory, job)
+
+    rounds = at_once(factory.reconciler(str(n), lease=HOUR, stale=WINDOW).round for n in range(8))
+
+    assert rounds.count(None) == 7
+    assert factory.bell.processed == [job.id]
+
+
+def test_deliveries_that_are_due_are_rung_for_unless_the_queue_holds_as_many(
+    factory: Factory, job: Job
+) -> None:
+    factory.listen()
+    factory.listen(owner=None)
+    factory.run(job)
+    factory.bell.delivered.clear()
+
+    factory.bell.waiting = 2
+    assert factory.reconciler().round() == Reconciled()
+    factory.bell.waiting = 1
+    assert factory.reconciler().round() == Reconciled(deliveries=2)
+    assert len(set(factory.bell.delivered)) == 2
+
+
+def test_ended_jobs_are_left_alone(factory: Factory, job: Job) -> None:
+    factory.run(job)
+    cancelled = factory.received(b"hello world")
+    factory.services.uploads.cancel(ALICE, cancelled.upload_id)
+    factory.claims.reject(factory.claim(factory.received(b"hello world")), Unavailable("x", "y"))
+    before = factory.snapshot()
+    factory.bell.processed.clear()
+
+    assert factory.reconciler().round() == Reconciled()
+
+    after = factory.snapshot()
+    assert {name for name in after if after[name] != before[name]} <= {"leases"}
+    assert factory.bell.processed == []
+
+
+def told_long_ago(factory: Factory, job: Job) -> None:
+    factory.shift("jobs", "dispatched_at", -HOUR, id=job.id)

@@ -1,0 +1,185 @@
+"""What clients are told of their jobs: from the board while it is good, else from the rows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from shared.adapters.clock_system import SystemClock
+from shared.adapters.records_sql import SqlRecords
+from shared.errors import NotFound, Unprocessable
+from shared.model.caller import Caller, Scope
+from shared.model.job import Job, JobStatus
+from shared.model.lifecycle import Event, JobState
+from shared.services.jobs import FRESH, MOST_IDS, JobService
+from tests.support import servers
+from tests.support.builders import a_file, a_job
+from tests.support.workshop import ALICE, BOB, EmptyBoard, RecordingDispatcher
+
+NOW = SystemClock().now()
+
+
+@dataclass
+class MemoryBoard(EmptyBoard):
+    shown: dict[str, JobStatus] = field(default_factory=dict)
+
+    def put(self, status: JobStatus) -> None:
+        self.shown[status.job.id] = status
+
+    def find(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:  # type: ignore[override]  # narrower
+        return {job_id: self.shown[job_id] for job_id in job_ids if job_id in self.shown}
+
+
+@dataclass
+class HandClock:
+    """Time goes on only where somebody waits; `meanwhile` is what happens then."""
+
+    time: datetime = NOW
+    waits: list[float] = field(default_factory=list)
+    meanwhile: Callable[[], object] = lambda: None
+
+    def now(self) -> datetime:
+        return self.time
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.time += timedelta(seconds=seconds)
+        self.meanwhile()
+
+
+@dataclass
+class Desk:
+    records: SqlRecords
+    board: MemoryBoard
+    clock: HandClock
+    jobs: JobService
+
+    def added(self, **said: object) -> Job:
+        with self.records.begin() as rows:
+            return rows.jobs.add(a_job(**said))  # type: ignore[arg-type]  # a builder
+
+    def claimed(self, job: Job) -> Job:
+        with self.records.begin() as rows:
+            claimed = rows.jobs.claim(job.id, "w", timedelta(seconds=30), 3)
+        assert claimed is not None
+        return claimed
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    servers.make_tables(url)
+    records, board, clock = SqlRecords(url), MemoryBoard(), HandClock()
+    yield Desk(records, board, clock, JobService(records, board, RecordingDispatcher(), clock))
+    records.close()
+
+
+def test_a_final_status_is_believed_of_the_board_however_old(desk: Desk) -> None:
+    job = a_job(state=JobState.FAILED)
+    shown = JobStatus(job, None, NOW - timedelta(days=1))
+    desk.board.put(shown)
+
+    assert desk.jobs.status(ALICE, job.id) == shown
+
+
+def test_a_status_that_is_not_final_is_believed_while_it_is_fresh(desk: Desk) -> None:
+    job = desk.added()
+    shown = JobStatus(replace(job, step="assemble", version=7), None, NOW - FRESH)
+    desk.board.put(shown)
+    assert desk.jobs.status(ALICE, job.id) == shown
+
+    desk.clock.time += timedelta(milliseconds=1)
+
+    assert desk.jobs.status(ALICE, job.id).job == job
+    assert desk.board.shown[job.id].job == job
+
+
+def test_an_empty_board_is_filled_from_the_rows_with_the_file(desk: Desk) -> None:
+    job = desk.added(state=JobState.SUCCEEDED)
+    with desk.records.begin() as rows:
+        file = rows.files.add(a_file(id=job.upload_id), None)
+
+    status = desk.jobs.status(ALICE, job.id)
+
+    assert (status.job, status.file) == (job, file)
+    assert desk.board.shown == {job.id: status}
+
+
+def test_jobs_of_others_are_not_there_on_the_board_or_off(desk: Desk) -> None:
+    admin = Caller("root", "other", scopes=frozenset({Scope.ADMIN}))
+    boss = Caller("boss", scopes=frozenset({Scope.ADMIN}))
+    job = desk.added()
+
+    for _ in range(2):
+        for caller in (BOB, admin):
+            with pytest.raises(NotFound):
+                desk.jobs.status(caller, job.id)
+        assert desk.jobs.status(boss, job.id).job == job
+
+
+def test_many_are_answered_in_the_order_asked_for_each_once(desk: Desk) -> None:
+    one, two, bobs = desk.added(), desk.added(), desk.added(owner="bob")
+    desk.board.put(JobStatus(two, None, NOW))
+
+    found = desk.jobs.statuses(ALICE, [two.id, "not an id", bobs.id, one.id, str(uuid7()), two.id])
+
+    assert [status.job.id for status in found] == [two.id, one.id]
+
+
+def test_more_than_a_hundred_at_once_are_refused(desk: Desk) -> None:
+    with pytest.raises(Unprocessable):
+        desk.jobs.statuses(ALICE, ["x"] * (MOST_IDS + 1))
+
+
+def test_waiting_ends_with_the_job(desk: Desk) -> None:
+    job = desk.claimed(desk.added())
+
+    def finish() -> None:
+        if len(desk.clock.waits) == 3:
+            with desk.records.begin() as rows:
+                ended = rows.jobs.advance(job.id, Event.REJECT, fence=job.fence)
+            assert ended is not None
+            desk.board.put(JobStatus(ended, None, desk.clock.now()))
+
+    desk.clock.meanwhile = finish
+
+    status = desk.jobs.wait(ALICE, job.id, 30)
+
+    assert status.job.state is JobState.REJECTED
+    assert len(desk.clock.waits) == 3
+
+
+def test_waiting_ends_with_the_time(desk: Desk) -> None:
+    job = desk.added()
+
+    status = desk.jobs.wait(ALICE, job.id, 2)
+
+    assert status.job == job
+    assert sum(desk.clock.waits) == pytest.approx(2)
+
+
+def test_waiting_for_news_ends_with_a_newer_version(desk: Desk) -> None:
+    job = desk.added()
+    desk.clock.meanwhile = lambda: desk.board.put(
+        JobStatus(replace(job, version=job.version + 1), None, desk.clock.now())
+    )
+
+    status = desk.jobs.wait(ALICE, job.id, 30, known=job.version)
+
+    assert status.job.version == job.version + 1
+    assert len(desk.clock.waits) == 1
+    assert desk.jobs.wait(ALICE, job.id, 30, known=0).job.version > 0
+    assert len(desk.clock.waits) == 1
+
+
+def test_an_announced_job_is_shown_and_rung_for(desk: Desk) -> None:
+    job = desk.added()
+
+    desk.jobs.announce(job)
+
+    assert desk.board.shown[job.id] == JobStatus(job, None, job.updated_at)
+    assert isinstance(desk.jobs.dispatcher, RecordingDispatcher)
+    assert desk.jobs.dispatcher.processed == [job.id]
