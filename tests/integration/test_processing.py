@@ -11,6 +11,7 @@ import pytest
 
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.objects_s3 import S3Objects
+from shared.errors import Unavailable
 from shared.model.caller import Caller, Scope
 from shared.model.lifecycle import Event, JobState, UploadState
 from shared.ports import ObjectStore
@@ -28,6 +29,16 @@ ADMIN = Caller("root", scopes=frozenset({Scope.ADMIN}))
 MIB = 1024**2
 STEPS = ["inspect", "assemble", "thumbnail", "publish", "record"]
 SIZES = ["small", "medium", "large"]
+# Where it matters what kind of file it is that a worker is interrupted at.
+MOMENTS = [
+    ("inspect", "large"),
+    ("assemble", "large"),
+    ("thumbnail", "image"),
+    ("publish", "image"),
+    ("publish", "large"),
+    ("record", "image"),
+    ("record", "large"),
+]
 
 
 @pytest.fixture
@@ -177,10 +188,9 @@ def test_a_second_worker_finds_nothing_to_do(factory: Factory, size: int) -> Non
     assert factory.events() == ["file.ready"]
 
 
-@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
-    ("database_url", "kind"),
-    [("sqlite", "text"), ("sqlite", "image"), ("sqlite", "large"), ("postgresql", "text")],
+    ("database_url", "step", "kind"),
+    [("sqlite", *moment) for moment in MOMENTS] + [("postgresql", step, "text") for step in STEPS],
     indirect=["database_url"],
 )
 def test_a_worker_that_was_taken_over_changes_nothing_any_more(
@@ -211,8 +221,7 @@ def test_a_worker_that_was_taken_over_changes_nothing_any_more(
     assert factory.events() == ["file.ready"]
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("kind", ["image", "large"])
+@pytest.mark.parametrize(("step", "kind"), MOMENTS)
 def test_a_job_that_is_cancelled_stops_at_its_next_step(
     stored: Factory, step: str, kind: str
 ) -> None:
@@ -567,6 +576,25 @@ def test_a_commit_whose_answer_was_lost_is_no_second_file(
         assert cable.lost == 1
         assert ended.state is JobState.SUCCEEDED
         assert (factory.quota(), factory.events()) == ((1000, 0), ["file.ready"])
+
+
+def test_a_database_that_goes_away_costs_the_attempt_and_nothing_else(
+    postgres_rows: str, tmp_path: Path
+) -> None:
+    with a_cable(postgres_rows) as cable, a_factory(tmp_path, cable.url) as factory:
+        content = text(9 * MIB)
+        job = factory.received(content)
+        factory.board.before["publish"] = cable.cut
+        with pytest.raises(Unavailable):
+            factory.run(job)
+        cable.mend()
+        factory.shift("jobs", "lease_until", -timedelta(hours=1), id=job.id)
+
+        ended = factory.run(job)
+
+        assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 2)
+        assert sha256(factory.content(factory.upload(job).key)) == sha256(content)
+        assert (factory.multiparts(), len(factory.keys())) == ([], 1)
 
 
 def text(size: int, seed: int = 1) -> bytes:
