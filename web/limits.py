@@ -17,7 +17,7 @@ from shared.errors import Unavailable
 
 _DRAIN_BYTES: Final = 1024 * 1024
 _DRAIN_SECONDS: Final = 2.0
-_SMALL_BODY: Final = 64 * 1024
+_SMALL_BODY: Final = 64 * 1024  # gunicorn drains less than this by itself, and keeps the connection
 
 
 class Slots:
@@ -56,7 +56,7 @@ def slots(app: Flask) -> Slots:
 def _close_after_refusal(response: Response) -> Response:
     length = request.content_length
     coming = length is None and "Transfer-Encoding" in request.headers
-    if response.status_code >= 400 and (coming or (length or 0) > _SMALL_BODY):  # noqa: PLR2004  # refusals
+    if response.status_code >= 400 and (coming or (length or 0) >= _SMALL_BODY):  # noqa: PLR2004  # refusals
         response.headers["Connection"] = "close"
         stream, socket = request.environ["wsgi.input"], request.environ.get("gunicorn.socket")
         if socket is not None:

@@ -239,6 +239,7 @@ def write_much(url: str, name: str, failed: Any) -> None:
     def write(thread: int) -> None:
         for number in range(12):
             with records.begin() as rows:
+                assert rows.uploads.find("nothing") is None  # a read before the first write
                 upload = rows.uploads.add(an_upload(), HOUR)
                 rows.chunks.add([a_chunk(upload.id, each) for each in range(5)])
                 rows.quotas.reserve("default", 1)

@@ -21,6 +21,7 @@ _STACK: Final = pytest.StashKey[Stack]()
 
 Callers = Callable[..., Api]
 Dial = Callable[[], AbstractContextManager[Wire]]
+Discreet = Callable[[Answer], Answer]
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +39,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
         request.config.stash[_STACK] = running
         yield running
         assert [line for line in running.log if "request_failed" in line] == []
+        assert Books(running).strays() == []
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +122,7 @@ def dial(stack: Stack) -> Dial:
 
 
 @pytest.fixture
-def discreet(manners: Manners) -> Callable[[Answer], Answer]:
+def discreet(manners: Manners) -> Discreet:
     """Hold an answer taken by hand against what every answer has to keep to."""
 
     def checked(answer: Answer) -> Answer:

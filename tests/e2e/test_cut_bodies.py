@@ -6,13 +6,10 @@ from typing import Final
 import pytest
 
 from tests.e2e.books import Books
-from tests.e2e.conftest import MIB, MOST, Dial
-from tests.e2e.wire import Answer
+from tests.e2e.conftest import MIB, MOST, Dial, Discreet
 from tests.support.api import Api, Body, answered, refused
 from tests.support.samples import text
 from tests.support.stack import Stack
-
-Discreet = Callable[[Answer], Answer]
 
 CHUNK: Final = 1000
 EDGE: Final = "b0undary"
@@ -271,7 +268,7 @@ def test_who_sends_all_the_same_reads_the_refusal(alice: Api, books: Books) -> N
     with books.unchanged():
         opened = {"filename": "notes.txt", "size": 5, "colour": "red"}
         refused(alice.post("/api/v1/uploads", json=opened), 422)
-        for length in (100, 64 * 1024, MIB):
+        for length in (100, 65_535, 65_536, 65_537, MIB):
             target = f"/api/v1/uploads/01890000-0000-7000-8000-000000000000/chunks/{length % 7}"
             refused(alice.put(target, data=b"x" * length), 404, "upload_not_found")
 

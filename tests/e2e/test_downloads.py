@@ -262,12 +262,12 @@ def test_a_private_file_says_where_it_is_and_does_not_open(alice: Api) -> None:
 
 
 def test_a_file_that_expires_vanishes(alice: Api, anybody: Api) -> None:
-    file = alice.stored(text(), expires_in=2, is_public=True)
+    file = alice.stored(text(), expires_in=3, is_public=True)
     path = f"/api/v1/files/{file['id']}"
 
     assert alice.download(file["id"]).content == text()
 
-    eventually(lambda: alice.get(path).status_code == 404, timeout=5)
+    eventually(lambda: alice.get(path).status_code == 404, timeout=8)
     for rest in ("/download", "/metadata", "/presigned-url"):
         refused(alice.get(path + rest), 404, "file_not_found")
     refused(anybody.get(file["url"]), 404, "file_not_found")

@@ -155,6 +155,21 @@ def test_a_webhook_hears_that_a_file_was_deleted_once(alice: Api) -> None:
         assert len(receiver.calls) == 1
 
 
+def test_a_webhook_hears_why_a_file_was_rejected(alice: Api) -> None:
+    with a_receiver() as receiver:
+        hook = a_hook(alice, receiver, ["file.ready", "file.rejected"])
+        job = alice.chunked(b"\x7fELF" + bytes(60), "photo.jpg", chunk_size=10, reference="order-7")
+
+        heard = eventually(lambda: receiver.calls[0] if receiver.calls else None)
+
+        assert heard is not None
+        said = Webhook(hook["secret"]).verify(heard.body, dict(heard.headers))
+        file = said["data"]["file"]
+        assert (said["type"], file["id"]) == ("file.rejected", job["upload_id"])
+        assert (file["job_id"], file["reference"]) == (job["id"], "order-7")
+        assert file["error"]["code"] == job["error"]["code"] == "type_not_allowed"
+
+
 def test_webhooks_are_listed_shown_without_their_secret_and_removed(alice: Api) -> None:
     url = "https://93.184.215.14/hook"
     made = answered(

@@ -2,12 +2,13 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 import pytest
 
 from tests.e2e.books import Books
-from tests.support.api import FINAL, Api, answered, refused
+from tests.support.api import Api, answered, refused
 from tests.support.bombs import (
     a_frame_bomb,
     a_pixel_bomb,
@@ -49,24 +50,28 @@ def test_an_exploding_picture_is_rejected_while_others_go_on(
         began = time.monotonic()
         job = answered(alice.submit(bomb, "bomb.png", Prefer="wait=0"), 202)
         meanwhile = bob.stored(text())
-        seen = answered(alice.get(f"/api/v1/jobs/{job['id']}"), 200)["state"]
         ended = alice.ended(job["id"], 20)
 
         assert time.monotonic() - began < 20
         assert (ended["state"], ended["error"]["code"]) == ("rejected", "image_too_large")
-        assert seen in {"queued", "running", *FINAL}
         assert bob.delete(f"/api/v1/files/{meanwhile['id']}?hard_delete=true").status_code == 204
 
 
 @pytest.mark.parametrize(
-    "bomb",
-    [a_text_bomb(b"zTXt"), a_text_bomb(b"iCCP"), a_pixel_bomb(60_000, 800)],
+    "make",
+    [
+        lambda: a_text_bomb(b"zTXt"),
+        lambda: a_text_bomb(b"iCCP"),
+        lambda: a_pixel_bomb(60_000, 800),
+    ],
     ids=["text", "profile", "just under the limit of pixels"],
 )
-def test_other_bombs_end_and_leave_the_worker_alive(alice: Api, stack: Stack, bomb: bytes) -> None:
+def test_other_bombs_end_and_leave_the_worker_alive(
+    alice: Api, stack: Stack, make: Callable[[], bytes]
+) -> None:
     worker = stack.process("worker").pid
 
-    job = alice.chunked(bomb, "bomb.png")
+    job = alice.chunked(make(), "bomb.png")
 
     assert job["state"] in {"rejected", "succeeded"}
     assert job["attempt"] == 1

@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.e2e.books import Books
-from tests.e2e.conftest import Callers, Dial, soon
-from tests.e2e.wire import Answer
+from tests.e2e.conftest import Callers, Dial, Discreet, soon
 from tests.support.api import Api, answered, refused
 from tests.support.samples import text
 from tests.support.stack import Stack
@@ -192,7 +191,7 @@ def test_a_token_elsewhere_is_not_looked_at(stack: Stack, anybody: Api) -> None:
 
 
 def test_two_authorization_headers_are_refused(
-    stack: Stack, dial: Dial, discreet: Callable[[Answer], Answer]
+    stack: Stack, dial: Dial, discreet: Discreet
 ) -> None:
     token = stack.signed(sub="alice", exp=soon())
 

@@ -34,6 +34,7 @@ MOMENTS = [
     ("inspect", "large"),
     ("assemble", "large"),
     ("thumbnail", "image"),
+    ("thumbnail", "large"),
     ("publish", "image"),
     ("publish", "large"),
     ("record", "image"),
@@ -102,7 +103,8 @@ def test_a_text_becomes_a_file(stored: Factory) -> None:
         100_000,
         100_000,
     )
-    assert stored.upload(job).state is UploadState.READY
+    upload = stored.upload(job)
+    assert (upload.state, upload.reserved) == (UploadState.READY, 0)
     assert (file.id, file.size, file.sha256) == (job.upload_id, 100_000, sha256(content))
     assert (file.content_type, file.declared_type) == ("text/plain", "text/plain")
     assert (file.tags, file.attributes, file.reference, file.folder) == (
@@ -232,7 +234,9 @@ def test_a_job_that_is_cancelled_stops_at_its_next_step(
 
     ended = stored.run(job)
 
-    assert (ended.state, stored.upload(job).state) == (JobState.CANCELLED, UploadState.CANCELLED)
+    upload = stored.upload(job)
+    assert (ended.state, upload.state) == (JobState.CANCELLED, UploadState.CANCELLED)
+    assert upload.reserved == 0
     assert stored.file(job) is None
     assert (stored.multiparts(), stored.staged(), stored.quota()) == ([], [], (0, 0))
     assert stored.events() == []

@@ -151,6 +151,16 @@ def test_a_chunk_outside_its_place_is_refused(
     assert_untouched(shop, upload.id)
 
 
+def test_an_upload_of_unknown_size_has_at_most_10000_chunks(shop: Workshop) -> None:
+    upload = shop.opened()
+
+    with pytest.raises(ChunkMisplaced):
+        shop.chunks.put(ALICE, upload.id, 10_000, Bytes(b"x"), None)
+
+    assert_untouched(shop, upload.id)
+    shop.chunks.put(ALICE, upload.id, 9_999, Bytes(b"x"), None)
+
+
 def test_a_body_longer_than_it_said_is_refused_where_its_place_ends(shop: Workshop) -> None:
     upload = shop.opened(size=900, chunk_size=900)
 

@@ -63,10 +63,10 @@ class Api(requests.Session):
         """Return the job once it is final."""
 
         def final() -> Body | None:
-            job = answered(self.get(f"/api/v1/jobs/{job_id}?wait=5"), 200)
+            job = answered(self.get(f"/api/v1/jobs/{job_id}"), 200)
             return job if job["state"] in FINAL else None
 
-        return eventually(final, seconds, says=f"job {job_id} does not end") or {}
+        return eventually(final, seconds, every=0.02, says=f"job {job_id} does not end") or {}
 
     def chunked(
         self, content: bytes, filename: str = "notes.txt", *, chunk_size: int = 65536, **said: Any
