@@ -141,6 +141,14 @@ class Settings(BaseSettings):
 
     web_workers: int = Field(2, ge=1, description="Processes of the web.")
     web_threads: int = Field(64, ge=4, description="Threads of each.")
+    web_head_seconds: float = Field(
+        10, gt=0, description="How long a request's head may take, and a body of up to 16 KiB."
+    )
+    web_grace_seconds: float = Field(
+        30,
+        gt=0,
+        description="What a body may take beside a second for every 16 KiB, and the reader of a block.",
+    )
     worker_concurrency: int = Field(2, ge=1, description="Jobs a worker runs at once.")
     parallel_parts: int = Field(3, ge=1, le=16, description="S3 parts a job sends at once.")
     flower_url: Text = Field(None, description="Where operators reach Flower; shown, not used.")

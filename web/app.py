@@ -40,7 +40,6 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     openapi.register(app)
     errors.register(app)
     auth.register(app, settings)
-    limits.register(app, settings.web_threads)
     for module in (health, uploads, submissions, files, jobs, webhooks, admin, public, reference):
         app.register_blueprint(module.bp)
     app.register_blueprint(reference.home)
@@ -52,6 +51,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
         max_age=3600,
     )
     app.after_request(_end)
+    limits.register(app, settings.web_threads)
     return app
 
 
@@ -69,7 +69,7 @@ def _end(response: Response) -> Response:
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     facts: dict[str, Any] = {
         "method": request.method,
-        "path": request.path,
+        "path": public.tellable(request.path),
         "status": response.status_code,
         "took_ms": round((time.monotonic() - g.get("began", time.monotonic())) * 1000),
     }

@@ -44,7 +44,7 @@ def register(app: Flask) -> None:
 def present(error: AppError) -> Response:
     """Return the problem document of one of our own errors."""
     if error.kind in {"unavailable", "no_space"}:
-        log.warning("part_unavailable", extra={"code": error.code}, exc_info=error)
+        log.warning("part_unavailable", extra={"code": error.code}, exc_info=error.__cause__)
     status = STATUS.get(error.kind, HTTPStatus.INTERNAL_SERVER_ERROR)
     response = problem(status, error.code, str(error), **error.facts)
     if error.kind == "unauthenticated":

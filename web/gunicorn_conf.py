@@ -1,12 +1,23 @@
 """gunicorn's settings: threads, so that slow bodies and waits share few processes."""
 
+import resource
+from typing import Final
+
 from shared.config import settings
 
+_MOST_FILES: Final = 8192  # more than that many is of no use here
+_FILES_OF_A_THREAD: Final = 6  # its client, staging, the database, Redis, the store, one to spare
+
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_files = max(_soft, _MOST_FILES if _hard == resource.RLIM_INFINITY else min(_hard, _MOST_FILES))
+resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
+
 bind = f"{settings().bind}:{settings().port}"
-worker_class = "gthread"
+worker_class = "web.server.worker.Worker"
 workers = settings().web_workers
 threads = settings().web_threads
-worker_connections = 1000
+# Further clients wait in the kernel's queue.
+worker_connections = max(threads + 1, min(1000, _files - _FILES_OF_A_THREAD * threads))
 keepalive = 30
 timeout = 120
 graceful_timeout = 20
@@ -17,3 +28,5 @@ errorlog = "-"
 loglevel = "warning"
 limit_request_line = 8190
 forwarded_allow_ips = "127.0.0.1"
+http_parser = "python"  # the other one could wait for more of a head than was waited for
+sendfile = False  # it would go past what the server still has to send

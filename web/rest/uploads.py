@@ -4,11 +4,10 @@ from http import HTTPStatus
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import current_app, request
+from flask import request
 
 from shared.errors import Invalid
 from web.auth import caller
-from web.limits import slots
 from web.requests import RequestBody, content_sha256, idempotency_key
 from web.rest.documented import answers
 from web.rest.inputs import CompleteIn, UploadIn
@@ -34,10 +33,9 @@ def put_chunk(upload_id: str, number: str) -> Any:
     """Store one chunk, numbered from 0; success means that it is on durable storage."""
     if not number.isascii() or not number.isdecimal() or len(number) > 7:  # noqa: PLR2004  # digits
         raise Invalid("A chunk's number is a whole number from 0.")
-    with slots(current_app).body():
-        receipt = services().chunks.put(
-            caller(), upload_id, int(number), RequestBody(request), content_sha256(request)
-        )
+    receipt = services().chunks.put(
+        caller(), upload_id, int(number), RequestBody(request), content_sha256(request)
+    )
     return {"number": receipt.number, "length": receipt.length, "repeated": receipt.repeated}
 
 

@@ -1,0 +1,78 @@
+"""The web alone, under its real server: rows in SQLite, objects in a folder, nothing behind it."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import jwt
+import psutil
+
+from tests.support import servers
+from tests.support.api import Api
+from tests.support.factory import a_factory
+from tools.part import Part
+from tools.probes import http_answers
+
+_SECRET: Final = "for-tests-only-" * 3
+_ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Web:
+    base_url: str
+    folder: Path
+    process: psutil.Process
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.folder / 'sluice.db'}"
+
+    def api(self, sub: str = "alice") -> Api:
+        claims = {"sub": sub, "exp": int(time.time()) + 600}
+        return Api(self.base_url, jwt.encode(claims, _SECRET, algorithm="HS256"), sub=sub)
+
+    def public_file(self, content: bytes) -> str:
+        """Publish a file; return the path that anybody may read it at."""
+        with a_factory(self.folder, self.database_url) as factory:
+            job = factory.received(content, is_public=True)
+            factory.run(job)
+            file = factory.file(job)
+        assert file is not None
+        return f"/public/{file.id}/notes.txt"
+
+    def connections(self) -> int:
+        workers = self.process.children()
+        found = [each for worker in workers for each in worker.net_connections("tcp")]
+        return sum(each.status != psutil.CONN_LISTEN for each in found)
+
+    def descriptors(self) -> int:
+        return sum(worker.num_fds() for worker in self.process.children())
+
+    def resident(self) -> int:
+        """Return the bytes of memory that its workers have."""
+        return sum(int(worker.memory_info().rss) for worker in self.process.children())
+
+
+@contextmanager
+def a_web(folder: Path, **settings: str) -> Iterator[Web]:
+    """Run it with these settings until the block ends."""
+    port = servers.free_port()
+    base_url = f"http://127.0.0.1:{port}"
+    environment = {
+        "PORT": str(port),
+        "DATA_DIR": str(folder),
+        "DATABASE_URL": f"sqlite:///{folder / 'sluice.db'}",
+        "STORAGE_BACKEND": "local",
+        "JWT_SECRET_KEY": _SECRET,
+        "REDIS_URL": f"redis://127.0.0.1:{servers.free_port()}/0",
+        **settings,
+    }
+    command = (sys.executable, "-m", "gunicorn", "-c", "web/gunicorn_conf.py", "web.wsgi:app")
+    part = Part("web", command, http_answers(f"{base_url}/healthz"), environment)
+    servers.make_tables(environment["DATABASE_URL"])
+    with servers.running(part, _ROOT) as process:
+        yield Web(base_url, folder, psutil.Process(process.pid))

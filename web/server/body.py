@@ -1,0 +1,98 @@
+"""Bodies with a deadline: the grace, and a second for every 16 KiB.
+
+One of unknown length has the time for what has come so far. At the deadline a body just ends, as if
+the client had: who reads it gets the bytes so far. Extends gunicorn's `SocketUnreader.chunk`, which
+all reads of a request go through, and its `Body`, which is `wsgi.input`.
+"""
+
+import select
+import time
+from typing import Any, Final
+
+from gunicorn.http.body import Body
+from gunicorn.http.unreader import SocketUnreader
+
+from web.server.line import SLOWEST, Line
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn is untyped
+    """What gunicorn's parser reads from: the bytes that were gathered, then a body's, if allowed.
+
+    `is_over` when no more comes: the client ended, or its time did. `fell_short` when that was
+    noticed by somebody who wanted more.
+    """
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(line)
+        self.is_over = self.fell_short = False
+        self._line = line
+        self._deadline: float | None = None  # of time.monotonic(), without what arrives
+        self._length: int | None = 0
+        self._arrived = 0
+        self._owes_continue = False
+
+    @property
+    def held(self) -> int:
+        """The bytes that are here and not read yet."""
+        return len(self.buf.getbuffer())
+
+    def allow(self, length: int | None, grace: float, *, owes_continue: bool) -> None:
+        """Wait for a body of this length; None when it is not known.
+
+        The client hears `100 Continue` when the body is first asked for (RFC 9110, 10.1.1).
+        """
+        self._deadline = time.monotonic() + grace
+        self._length, self._arrived, self._owes_continue = length, 0, owes_continue
+
+    def forbid(self) -> None:
+        self._deadline = None
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """Return what comes next, nothing at the end or the deadline."""
+        said = b""
+        if self._deadline is not None and not self.is_over:
+            promised = self._arrived if self._length is None else self._length
+            said = self._received(size_hint, self._deadline + promised / SLOWEST)
+        self._arrived += len(said)
+        self.fell_short = not said
+        return said
+
+    def _received(self, size_hint: int | None, until: float) -> bytes:
+        if self._line.is_deaf or time.monotonic() >= until:
+            return b""
+        if self._owes_continue:
+            self._owes_continue = False
+            self._line.sendall(_CONTINUE)
+        while True:
+            try:
+                said: bytes = super().chunk(size_hint)
+            except BlockingIOError:
+                if not self._line.wait(select.POLLIN, until):
+                    return b""
+            else:
+                self._line.moved(len(said))
+                return said
+
+
+class Arriving(Body):  # type: ignore[misc]  # gunicorn is untyped
+    """A body that may still be on its way; `is_gathered` when all of it came with the head."""
+
+    def __init__(self, body: Any, source: Reader) -> None:
+        super().__init__(body.reader)
+        self._source = source
+        self.length: int | None = getattr(body.reader, "length", None)  # None: in pieces
+        self.is_gathered = source.is_over or (
+            self.length is not None and self.length <= source.held
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the next request begins where this body was left, or in bytes that are here."""
+        if self._source.fell_short:
+            return False
+        if self.length is None:
+            return self.reader.parser is None
+        left: int = self.reader.length
+        return left <= self._source.held
