@@ -15,8 +15,9 @@ from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from shared.config import BadSettings, Settings
-from shared.errors import Unauthenticated, Unavailable
+from shared.errors import Unauthenticated
 from shared.model.caller import DEFAULT_SCOPES, Caller, Scope
+from web.keys import PublishedKeys
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -38,7 +39,7 @@ def register(app: Flask, settings: Settings) -> None:
     )
     manager = JWTManager(app)
     if settings.jwt_jwks_url is not None:
-        keys = jwt.PyJWKClient(settings.jwt_jwks_url, timeout=3)
+        keys = PublishedKeys(settings.jwt_jwks_url)
         manager.decode_key_loader(lambda header, claims: _published_key(keys, header, claims))
     elif settings.jwt_algorithm == "HS256":
         if settings.jwt_secret_key is None:
@@ -107,9 +108,9 @@ def _scopes(claim: object) -> frozenset[Scope]:
     return frozenset(scope for scope in Scope if scope.value in said)
 
 
-def _published_key(keys: jwt.PyJWKClient, header: dict[str, Any], claims: dict[str, Any]) -> Any:
+def _published_key(keys: PublishedKeys, header: dict[str, Any], claims: dict[str, Any]) -> Any:
     del claims
-    try:
-        return keys.get_signing_key(str(header.get("kid"))).key
-    except jwt.PyJWKClientConnectionError as error:
-        raise Unavailable("keys", "The issuer's keys can't be had now.") from error
+    found = keys.find(str(header.get("kid")))
+    if found is None:
+        raise jwt.InvalidKeyError("The issuer has no such key.")
+    return found.key

@@ -1,13 +1,15 @@
 """Bytes out of the store: ranges, conditions, and headers that make them safe to serve."""
 
 from datetime import datetime
-from typing import Any
+from http import HTTPStatus
 
-from flask import Request, Response, request
-from werkzeug.http import parse_range_header
+from flask import Response, request
+from werkzeug.datastructures import ContentRange
 
 from shared.model.file import File, Thumbnail
+from web.conditions import asked_range, not_modified
 from web.disposition import disposition, served_type
+from web.limits import SMALL_ANSWER, hold_slot
 from web.services import services
 
 
@@ -46,7 +48,7 @@ def stream(
     content_disposition: str,
     shared_cache: bool,
 ) -> Response:
-    """Answer GET and HEAD for an object, with `Range`, `If-Range`, `If-None-Match` (RFC 9110)."""
+    """Answer GET and HEAD for an object, with the conditions and ranges of RFC 9110."""
     response = Response(content_type=content_type)
     response.set_etag(etag)
     response.last_modified = modified_at
@@ -56,29 +58,17 @@ def stream(
     response.headers["Cache-Control"] = (
         "public, max-age=300" if shared_cache else "private, no-cache"
     )
+    response.headers["Accept-Ranges"] = "bytes"
     response.content_length = size
-    response.make_conditional(_considered(request, size), accept_ranges=True, complete_length=size)
-    if request.method == "HEAD" or response.status_code == 304:  # noqa: PLR2004  # not modified
+    if not_modified(request, response) or request.method == "HEAD":
         return response
     start, stop = 0, size
-    if response.content_range.start is not None and response.content_range.stop is not None:
-        start, stop = response.content_range.start, response.content_range.stop
+    if (part := asked_range(request, response, size)) is not None:
+        start, stop = part
+        response.status_code = HTTPStatus.PARTIAL_CONTENT
+        response.content_range = ContentRange("bytes", start, stop, size)
+    if stop - start > SMALL_ANSWER:
+        hold_slot()
     response.response = services().files.read(key, start, stop) if stop > start else ()
     response.content_length = stop - start
     return response
-
-
-def _considered(asked: Request, size: int) -> dict[str, Any]:
-    """Return the environment with the range that is to be answered, as RFC 9110 has it.
-
-    Several ranges at once, and those under a weak `If-Range`, are answered with the whole.
-    """
-    environ = dict(asked.environ)
-    parsed = parse_range_header(asked.headers.get("Range"))
-    if parsed is None:
-        return environ
-    if len(parsed.ranges) > 1 or asked.headers.get("If-Range", "").startswith("W/"):
-        del environ["HTTP_RANGE"]
-    elif parsed.ranges[0][0] <= -size < 0:
-        environ["HTTP_RANGE"] = "bytes=0-"  # the last so many bytes, of a file that has fewer
-    return environ

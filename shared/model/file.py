@@ -1,6 +1,6 @@
 """A file: an upload that became ready, with its thumbnails."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,6 +48,12 @@ class File:
     expires_at: datetime | None
     deleted_at: datetime | None
     thumbnails: Sequence[Thumbnail] = ()
+
+    def is_hidden(self, now: Callable[[], datetime]) -> bool:
+        """Say whether it is deleted or its time is over; `now` is asked only where it matters."""
+        if self.deleted_at is not None:
+            return True
+        return self.expires_at is not None and self.expires_at <= now()
 
     def thumbnail(self, name: str) -> Thumbnail | None:
         return next((each for each in self.thumbnails if each.name == name), None)

@@ -5,18 +5,18 @@ Times are RFC 3339 in UTC with a `Z`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from shared.model.coverage import missing, received_ranges
 from shared.model.file import File, Thumbnail
-from shared.model.job import Job, JobStatus
-from shared.model.lifecycle import UploadState
+from shared.model.job import Job, JobStatus, StepRun
+from shared.model.lifecycle import FINAL_UPLOADS, UploadState
 from shared.model.upload import Chunk, Upload
 from shared.ports import ObjectStore
 
-_SEALED = frozenset({UploadState.SEALED, UploadState.PROCESSING, UploadState.READY})
+_WHOLE = frozenset({UploadState.SEALED, UploadState.PROCESSING, UploadState.READY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,10 @@ class Describing:
     objects: ObjectStore
 
     def upload(self, upload: Upload, chunks: Sequence[Chunk], job: Job | None) -> dict[str, Any]:
-        whole = upload.state in _SEALED
+        whole, ended = upload.state in _WHOLE, upload.state in FINAL_UPLOADS
         ranges = [(0, upload.size)] if whole else received_ranges(upload, chunks)
+        # Of what ended otherwise only the chunks that are kept are here, and none is waited for.
+        kept = sum(chunk.length for chunk in chunks) if ended and not whole else upload.received
         return {
             "id": upload.id,
             "state": upload.state,
@@ -36,8 +38,8 @@ class Describing:
             "size": upload.size,
             "chunk_size": upload.chunk_size,
             "received": [list(each) for each in ranges],
-            "received_bytes": upload.received,
-            "missing": [] if whole else missing(upload, chunks),
+            "received_bytes": kept,
+            "missing": [] if whole or ended else missing(upload, chunks),
             "created_at": when(upload.created_at),
             "expires_at": when(upload.expires_at),
             "job_id": None if job is None else job.id,
@@ -60,11 +62,24 @@ class Describing:
             "updated_at": when(job.updated_at),
             "finished_at": when(job.finished_at),
         }
-        if status.file is not None:
-            described["file"] = self.file(status.file)
+        if status.visible_file is not None:
+            described["file"] = self.file(status.visible_file)
         if job.error is not None:
             described["error"] = dict(job.error)
         return described
+
+    def step_run(self, run: StepRun) -> dict[str, Any]:
+        return {
+            "step": run.step,
+            "run": run.run,
+            "attempt": run.attempt,
+            "worker": run.worker,
+            "outcome": run.outcome,
+            "error": None if run.error is None else dict(run.error),
+            "started_at": when(run.started_at),
+            "finished_at": when(run.finished_at),
+            "took_ms": None if run.took is None else run.took // timedelta(milliseconds=1),
+        }
 
     def file(self, file: File) -> dict[str, Any]:
         return {

@@ -1,6 +1,7 @@
 """Files: found, listed, read, and removed twice: first from sight, then for good."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -45,9 +46,7 @@ class FileService:
         """Return a public file to anybody. Raises `NotFound` for all others."""
         with self.records.read() as rows:
             file = rows.files.find(file_id) if is_id(file_id) else None
-            if file is None or not file.is_public or file.deleted_at is not None:
-                raise NotFound("file")
-            if file.expires_at is not None and file.expires_at <= rows.now():
+            if file is None or not file.is_public or file.is_hidden(rows.now):
                 raise NotFound("file")
             return file
 
@@ -111,7 +110,9 @@ class FileService:
         for delivery_id in owed:
             self.dispatcher.deliver(delivery_id)
         if hard:
-            self.purge(file)
+            # The rows are gone, so the file is; objects that are left have their mark and a sweep.
+            with suppress(Unavailable):
+                self.purge(file)
 
     def purge(self, file: File) -> None:
         """Delete the objects of a file whose rows are gone, then their records."""

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from shared.errors import Conflict, NotFound, Unprocessable
 from shared.model.caller import Caller, Scope
-from shared.model.job import Job, JobStatus
+from shared.model.job import Job, JobStatus, StepRun
 from shared.model.lifecycle import Event, JobState
 from shared.model.upload import Upload
 from shared.ports import Board, Clock, Dispatcher
@@ -19,6 +19,7 @@ from shared.services.finding import find_job, is_id
 FRESH: Final = timedelta(seconds=5)
 _POLL_SECONDS: Final = 0.15
 MOST_IDS: Final = 100
+MOST_RUNS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,10 @@ class JobService:
             raise Unprocessable(f"At most {MOST_IDS} ids at once.", pointer="/ids")
         asked = [job_id for job_id in dict.fromkeys(job_ids) if is_id(job_id)]
         shown = self.board.find(asked)
-        oldest = self.clock.now() - FRESH
         good = {
-            job_id: status
-            for job_id, status in shown.items()
-            if status.job.is_final or status.seen_at >= oldest
+            job_id: each.present
+            for job_id, each in shown.items()
+            if each.status.job.is_final or each.age <= FRESH
         }
         stale = [job_id for job_id in asked if job_id not in good]
         if stale:
@@ -101,10 +101,10 @@ class JobService:
         self, caller: Caller, job_id: str, seconds: float, *, known: int | None = None
     ) -> JobStatus:
         """Return as soon as the job is final, or newer than version `known`, or time is up."""
-        until = self.clock.now() + timedelta(seconds=seconds)
+        until = self.clock.monotonic() + seconds
         status = self.status(caller, job_id)
         while not status.job.is_final and (known is None or status.job.version <= known):
-            left = (until - self.clock.now()).total_seconds()
+            left = until - self.clock.monotonic()
             if left <= 0:
                 break
             self.clock.wait(min(_POLL_SECONDS, left))
@@ -126,15 +126,20 @@ class JobService:
         self.announce(again)
         return again
 
+    def timeline(self, caller: Caller, job_id: str) -> list[StepRun]:
+        """Return what ran for a job, the oldest first; nothing to those who are no admins."""
+        if not caller.is_admin:
+            return []
+        with self.records.read() as rows:
+            return rows.steps.of_job(find_job(rows, caller, job_id).id, MOST_RUNS)
+
     def _from_rows(self, job_ids: Sequence[str]) -> list[JobStatus]:
         with self.records.read() as rows:
             now = rows.now()
             jobs = rows.jobs.many(job_ids)
-            statuses = []
-            for job in jobs:
-                done = job.state is JobState.SUCCEEDED
-                file = rows.files.find(job.upload_id) if done else None
-                statuses.append(JobStatus(job, file, now))
+            done = [job.upload_id for job in jobs if job.state is JobState.SUCCEEDED]
+            files = {file.id: file for file in rows.files.many(done)} if done else {}
+        statuses = [JobStatus(job, files.get(job.upload_id), now) for job in jobs]
         for status in statuses:
             self.board.put(status)
         return statuses

@@ -3,26 +3,28 @@
 import base64
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from apiflask import APIBlueprint
 from flask import Response, json
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from shared.errors import Invalid
 from shared.model.file import FileQuery
+from shared.services.describing import when
+from shared.services.finding import is_id
 from web.auth import caller
 from web.disposition import disposition
 from web.downloads import file_response, thumbnail_response
 from web.rest.documented import answers
-from web.rest.inputs import DeleteQuery, DownloadQuery, FilesQuery, LinkQuery
+from web.rest.inputs import DeleteQuery, DownloadQuery, FilesQuery, LinkQuery, Text
 from web.rest.outputs import FileOut, FilesOut, LinkOut, MetadataOut
 from web.services import services
 
 _CURSORS: Final[dict[str, TypeAdapter[tuple[str, Any, str]]]] = {
     "created_at": TypeAdapter(tuple[str, datetime, str]),
-    "filename": TypeAdapter(tuple[str, str, str]),
-    "size": TypeAdapter(tuple[str, int, str]),
+    "filename": TypeAdapter(tuple[str, Text, str]),
+    "size": TypeAdapter(tuple[str, Annotated[int, Field(ge=0, lt=2**63)], str]),
 }
 
 bp = APIBlueprint("files", __name__, url_prefix="/api/v1/files", tag="Files")
@@ -56,16 +58,15 @@ def show_file(file_id: str) -> Any:
 def show_metadata(file_id: str) -> Any:
     """Show a file, and what the store itself says of its object."""
     file, stored = services().files.stored(caller(), file_id)
-    modified = stored.modified_at.isoformat().replace("+00:00", "Z")
-    said = {"file_size": stored.size, "last_modified": modified, "etag": stored.etag}
-    return services().describing.file(file) | said
+    said = {"file_size": stored.size, "last_modified": when(stored.modified_at)}
+    return services().describing.file(file) | said | {"etag": stored.etag}
 
 
 @bp.get("/<file_id>/download")
 @bp.input(DownloadQuery, location="query", arg_name="query")
 @answers(
     {200: "application/octet-stream", 206: "application/octet-stream", 304: None},
-    problems=(404, 416),
+    problems=(404, 412, 416),
 )
 def download_file(file_id: str, query: DownloadQuery) -> Response:
     """Stream the file; honours `Range`, `If-Range` and `If-None-Match`."""
@@ -82,12 +83,11 @@ def link_file(file_id: str, query: LinkQuery) -> Any:
     file = services().files.find(caller(), file_id)
     said = disposition(file, attached=query.force_download or None)
     url, ends_at = services().files.link(caller(), file_id, timedelta(seconds=seconds), said)
-    expires_at = ends_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {"url": url, "expires_at": expires_at}, {"Cache-Control": "no-store"}
+    return {"url": url, "expires_at": when(ends_at)}, {"Cache-Control": "no-store"}
 
 
 @bp.get("/<file_id>/thumbnails/<name>")
-@answers({200: "image/webp", 206: "image/webp", 304: None}, problems=(404, 416))
+@answers({200: "image/webp", 206: "image/webp", 304: None}, problems=(404, 412, 416))
 def show_thumbnail(file_id: str, name: str) -> Response:
     """Stream a thumbnail; a 404 names those there are."""
     return thumbnail_response(*services().files.thumbnail(caller(), file_id, name))
@@ -129,7 +129,7 @@ def _aware(time: datetime | None) -> datetime | None:
 
 
 def _cursor(sort: str, after: tuple[Any, str]) -> str:
-    value = after[0].isoformat() if isinstance(after[0], datetime) else after[0]
+    value = when(after[0]) if isinstance(after[0], datetime) else after[0]
     said = json.dumps([sort, value, after[1]])
     return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 
@@ -140,6 +140,8 @@ def _position(sort: str, cursor: str) -> tuple[Any, str]:
         said, value, file_id = _CURSORS[sort.removeprefix("-")].validate_json(padded)
     except ValueError as error:
         raise Invalid("This cursor is none of ours.", pointer="/cursor") from error
+    if not is_id(file_id):
+        raise Invalid("This cursor is none of ours.", pointer="/cursor")
     if said != sort:
         raise Invalid("This cursor is of a list that is sorted otherwise.", pointer="/cursor")
     return _aware(value) if isinstance(value, datetime) else value, file_id

@@ -11,6 +11,7 @@ from shared.model.upload import NewUpload
 _MOST_METADATA: Final = 16 * 1024
 _DEEPEST_METADATA: Final = 64
 _MOST_TAGS: Final = 32
+_SEVEN_DAYS: Final = 7 * 24 * 3600
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
 
 
@@ -120,7 +121,7 @@ class FilesQuery(Query):
 
 
 class LinkQuery(Query):
-    expiry: int | None = Field(None, description="Seconds, up to 7 days.")
+    expiry: Annotated[int, Field(ge=1, le=_SEVEN_DAYS, description="Seconds.")] | None = None
     force_download: Flag = False
 
 

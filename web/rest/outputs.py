@@ -99,6 +99,30 @@ class JobErrorOut(BaseModel):
     detail: str
 
 
+class StepRunOut(Output):
+    step: str
+    run: int
+    attempt: int
+    worker: str | None
+    outcome: (
+        Literal[
+            "finished",
+            "rejected",
+            "failed",
+            "interrupted",
+            "put_off",
+            "handed_back",
+            "cancelled",
+            "lost",
+        ]
+        | None
+    )
+    error: JobErrorOut | None
+    started_at: datetime
+    finished_at: datetime | None
+    took_ms: int | None
+
+
 class JobOut(Output):
     id: str
     kind: str
@@ -110,6 +134,7 @@ class JobOut(Output):
     file_id: str | None
     file: FileOut | None = None
     error: JobErrorOut | None = None
+    timeline: list[StepRunOut] | None = None
     created_at: datetime
     started_at: datetime | None
     updated_at: datetime

@@ -1,6 +1,7 @@
 """What needs no token: public files, and the signed links of the local store."""
 
-from typing import Protocol, cast
+import re
+from typing import Final, Protocol, cast
 
 from apiflask import APIBlueprint
 from flask import Response
@@ -14,11 +15,13 @@ from web.services import services
 
 bp = APIBlueprint("public", __name__, tag="Public")
 
+_TOKEN: Final = re.compile(r"(?<=/objects/).+", re.IGNORECASE | re.DOTALL)
+
 
 @bp.get("/public/<file_id>/<filename>")
 @answers(
     {200: "application/octet-stream", 206: "application/octet-stream", 304: None},
-    problems=(404, 416),
+    problems=(404, 412, 416),
     open_to_all=True,
 )
 @public
@@ -35,7 +38,7 @@ class _Linked(Protocol):
 @bp.get("/objects/<token>")
 @answers(
     {200: "application/octet-stream", 206: "application/octet-stream", 304: None},
-    problems=(404, 416),
+    problems=(404, 412, 416),
     open_to_all=True,
 )
 @public
@@ -56,3 +59,8 @@ def linked_object(token: str) -> Response:
         content_disposition=disposition,
         shared_cache=False,
     )
+
+
+def tellable(path: str) -> str:
+    """Return a path as logs may have it: without the token, which opens what it names."""
+    return _TOKEN.sub("…", path)

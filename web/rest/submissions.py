@@ -7,16 +7,16 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from apiflask import APIBlueprint
-from flask import current_app, request
+from flask import request
 
-from shared.errors import Invalid, TooLarge
+from shared.errors import Conflict, Gone, Invalid, TooLarge
 from shared.model.caller import Caller
 from shared.model.job import Job, JobStatus
 from shared.model.lifecycle import JobState
 from web.auth import caller
 from web.errors import problem
 from web.forms import MOST_FIELDS_BYTES, FileForm
-from web.limits import slots
+from web.limits import holds_slot
 from web.requests import idempotency_key, preferred_wait
 from web.rest.documented import answers
 from web.rest.outputs import FileOut, JobOut
@@ -25,6 +25,12 @@ from web.services import services
 bp = APIBlueprint("submissions", __name__, url_prefix="/api/v1/files", tag="Uploads in one request")
 
 _BUFFER_BYTES: Final = 256 * 1024
+# What a job is rejected for and a request could be refused for has one status; the rest is 422.
+_REJECTED: Final = {
+    "type_not_allowed": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "digest_mismatch": HTTPStatus.BAD_REQUEST,
+}
 _FORM: Final = {
     "type": "object",
     "required": ["file"],
@@ -43,7 +49,7 @@ _FORM: Final = {
 
 
 @bp.post("/upload")
-@answers({201: FileOut, 202: JobOut}, problems=(404, 413, 415, 504, 507), form=_FORM)
+@answers({201: FileOut, 202: JobOut}, problems=(404, 409, 410, 413, 415, 502, 504, 507), form=_FORM)
 def upload_file() -> Any:
     """Take a whole file; answers with it once its job has ended, or with the job.
 
@@ -51,9 +57,8 @@ def upload_file() -> Any:
     """
     _refuse_before_reading()
     key, seconds = idempotency_key(request), preferred_wait(request)
-    with slots(current_app).body():
-        job = _received(caller(), key)
-        status = services().jobs.wait(caller(), job.id, seconds)
+    job = _received(caller(), key)
+    status = services().jobs.wait(caller(), job.id, seconds if holds_slot() else 0)
     return _answer(status)
 
 
@@ -74,17 +79,19 @@ def _received(who: Caller, key: str | None) -> Job:
 
 def _answer(status: JobStatus) -> Any:
     job, describing = status.job, services().describing
-    if status.file is not None:
-        location = {"Location": describing.file_url(status.file.id)}
-        return describing.file(status.file), HTTPStatus.CREATED, location
+    if status.visible_file is not None:
+        location = {"Location": describing.file_url(status.visible_file.id)}
+        return describing.file(status.visible_file), HTTPStatus.CREATED, location
+    if not job.is_final:
+        location = {"Location": describing.job_url(job.id)}
+        return describing.job(status), HTTPStatus.ACCEPTED, location
+    if job.state is JobState.SUCCEEDED:
+        raise Gone("This file was stored, and deleted since.", job_id=job.id)
+    if job.state is JobState.CANCELLED:
+        raise Conflict("This upload was cancelled.", job_id=job.id)
     if job.state is JobState.REJECTED and job.error is not None:
         facts = {name: value for name, value in job.error.items() if name not in {"code", "detail"}}
-        code = HTTPStatus.UNPROCESSABLE_ENTITY
-        if job.error["code"] in {"type_not_allowed", "too_large"}:
-            code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        code = _REJECTED.get(job.error["code"], HTTPStatus.UNPROCESSABLE_ENTITY)
         return problem(code, job.error["code"], job.error["detail"], job_id=job.id, **facts)
-    if job.is_final:
-        detail = "The file could not be processed; the job says why."
-        return problem(HTTPStatus.BAD_GATEWAY, "job_failed", detail, job_id=job.id)
-    location = {"Location": describing.job_url(job.id)}
-    return describing.job(status), HTTPStatus.ACCEPTED, location
+    detail = "The file could not be processed; the job says why."
+    return problem(HTTPStatus.BAD_GATEWAY, "job_failed", detail, job_id=job.id)

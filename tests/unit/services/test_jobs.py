@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy.event import listen, remove
 from uuid_utils.compat import uuid7
 
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.records_sql import SqlRecords
 from shared.errors import NotFound, Unprocessable
 from shared.model.caller import Caller, Scope
-from shared.model.job import Job, JobStatus
+from shared.model.job import Job, JobStatus, Shown
 from shared.model.lifecycle import Event, JobState
 from shared.services.jobs import FRESH, MOST_IDS, JobService
 from tests.support import servers
@@ -20,33 +22,44 @@ from tests.support.builders import a_file, a_job
 from tests.support.workshop import ALICE, BOB, EmptyBoard, RecordingDispatcher
 
 NOW = SystemClock().now()
+HOUR = timedelta(hours=1)
 
 
 @dataclass
 class MemoryBoard(EmptyBoard):
+    """All that is shown has been so for `age`."""
+
     shown: dict[str, JobStatus] = field(default_factory=dict)
+    age: timedelta = timedelta()
 
     def put(self, status: JobStatus) -> None:
         self.shown[status.job.id] = status
 
-    def find(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:  # type: ignore[override]  # narrower
-        return {job_id: self.shown[job_id] for job_id in job_ids if job_id in self.shown}
+    def find(self, job_ids: Sequence[str]) -> dict[str, Shown]:  # type: ignore[override]  # narrower
+        here = [job_id for job_id in job_ids if job_id in self.shown]
+        return {job_id: Shown(self.shown[job_id], self.age) for job_id in here}
 
 
 @dataclass
 class HandClock:
-    """Time goes on only where somebody waits; `meanwhile` is what happens then."""
+    """Time goes on only where somebody waits; `meanwhile` is what happens then.
 
-    time: datetime = NOW
+    The time of day is nobody's business here.
+    """
+
+    seconds: float = 0.0
     waits: list[float] = field(default_factory=list)
     meanwhile: Callable[[], object] = lambda: None
 
     def now(self) -> datetime:
-        return self.time
+        raise AssertionError
+
+    def monotonic(self) -> float:
+        return self.seconds
 
     def wait(self, seconds: float) -> None:
         self.waits.append(seconds)
-        self.time += timedelta(seconds=seconds)
+        self.seconds += seconds
         self.meanwhile()
 
 
@@ -79,19 +92,25 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def test_a_final_status_is_believed_of_the_board_however_old(desk: Desk) -> None:
     job = a_job(state=JobState.FAILED)
-    shown = JobStatus(job, None, NOW - timedelta(days=1))
-    desk.board.put(shown)
+    desk.board.put(JobStatus(job, None, NOW))
+    desk.board.age = timedelta(days=1)
 
-    assert desk.jobs.status(ALICE, job.id) == shown
+    status = desk.jobs.status(ALICE, job.id)
+
+    assert (status.job, status.seen_at) == (job, NOW + desk.board.age)
 
 
-def test_a_status_that_is_not_final_is_believed_while_it_is_fresh(desk: Desk) -> None:
+@pytest.mark.parametrize("said_at", [NOW, NOW - HOUR, NOW + HOUR])
+def test_a_status_that_is_not_final_is_believed_while_the_board_calls_it_fresh(
+    desk: Desk, said_at: datetime
+) -> None:
     job = desk.added()
-    shown = JobStatus(replace(job, step="assemble", version=7), None, NOW - FRESH)
-    desk.board.put(shown)
-    assert desk.jobs.status(ALICE, job.id) == shown
+    shown = replace(job, step="assemble", version=7)
+    desk.board.put(JobStatus(shown, None, said_at))
+    desk.board.age = FRESH
+    assert desk.jobs.status(ALICE, job.id).job == shown
 
-    desk.clock.time += timedelta(milliseconds=1)
+    desk.board.age += timedelta(milliseconds=1)
 
     assert desk.jobs.status(ALICE, job.id).job == job
     assert desk.board.shown[job.id].job == job
@@ -106,6 +125,52 @@ def test_an_empty_board_is_filled_from_the_rows_with_the_file(desk: Desk) -> Non
 
     assert (status.job, status.file) == (job, file)
     assert desk.board.shown == {job.id: status}
+
+
+def test_a_file_is_shown_with_its_job_until_its_time_is_over(desk: Desk) -> None:
+    file = a_file(expires_at=NOW + FRESH)
+    job = a_job(file.id, state=JobState.SUCCEEDED)
+    desk.board.put(JobStatus(job, file, NOW))
+    assert desk.jobs.status(ALICE, job.id).visible_file == file
+
+    desk.board.age = FRESH
+
+    status = desk.jobs.status(ALICE, job.id)
+    assert (status.visible_file, status.file) == (None, file)
+
+
+@pytest.mark.parametrize("hidden", ["deleted", "expired"])
+def test_a_hidden_file_of_the_rows_is_not_shown_with_its_job(desk: Desk, hidden: str) -> None:
+    job = desk.added(state=JobState.SUCCEEDED)
+    with desk.records.begin() as rows:
+        file = rows.files.add(a_file(id=job.upload_id), -HOUR if hidden == "expired" else HOUR)
+        if hidden == "deleted":
+            rows.files.mark_deleted(file.id)
+
+    for status in (desk.jobs.status(ALICE, job.id), desk.jobs.status(ALICE, job.id)):
+        assert status.visible_file is None
+        assert status.file is not None
+
+
+def test_a_hundred_jobs_take_as_many_queries_as_one(desk: Desk) -> None:
+    def asked(count: int) -> list[str]:
+        made = [desk.added(state=JobState.SUCCEEDED) for _ in range(count)]
+        with desk.records.begin() as rows:
+            for job in made:
+                rows.files.add(a_file(id=job.upload_id), None)
+        told: list[str] = []
+        note = partial(noted, told)
+        listen(desk.records._engine, "before_cursor_execute", note)
+        found = desk.jobs.statuses(ALICE, [job.id for job in made][::-1])
+        remove(desk.records._engine, "before_cursor_execute", note)
+        assert [status.job for status in found] == made[::-1]
+        assert all(status.file for status in found)
+        return told
+
+    def noted(told: list[str], _connection: object, _cursor: object, said: str, *_: object) -> None:
+        told.append(said.partition("IN (")[0])
+
+    assert asked(1) == asked(100)
 
 
 def test_jobs_of_others_are_not_there_on_the_board_or_off(desk: Desk) -> None:
@@ -142,7 +207,7 @@ def test_waiting_ends_with_the_job(desk: Desk) -> None:
             with desk.records.begin() as rows:
                 ended = rows.jobs.advance(job.id, Event.REJECT, fence=job.fence)
             assert ended is not None
-            desk.board.put(JobStatus(ended, None, desk.clock.now()))
+            desk.board.put(JobStatus(ended, None, NOW))
 
     desk.clock.meanwhile = finish
 
@@ -164,7 +229,7 @@ def test_waiting_ends_with_the_time(desk: Desk) -> None:
 def test_waiting_for_news_ends_with_a_newer_version(desk: Desk) -> None:
     job = desk.added()
     desk.clock.meanwhile = lambda: desk.board.put(
-        JobStatus(replace(job, version=job.version + 1), None, desk.clock.now())
+        JobStatus(replace(job, version=job.version + 1), None, NOW)
     )
 
     status = desk.jobs.wait(ALICE, job.id, 30, known=job.version)
