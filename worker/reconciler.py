@@ -33,6 +33,7 @@ def made(chosen: Settings) -> Reconciler:
         records=services.records,
         dispatcher=services.claims.dispatcher,
         claims=services.claims,
+        jobs=services.jobs,
         holder=f"{socket.gethostname()}:{os.getpid()}",
         lease=timedelta(seconds=_LEASE_ROUNDS * chosen.reconcile_seconds),
         stale=timedelta(seconds=chosen.redispatch_seconds),
@@ -40,13 +41,15 @@ def made(chosen: Settings) -> Reconciler:
 
 
 def run(reconciler: Reconciler, pause_seconds: float, stop: threading.Event) -> None:
-    """Do a round every `pause_seconds` until `stop`; an outage is waited out."""
+    """Do a round every `pause_seconds` until `stop`; an outage is waited out, and so is a bug."""
     log.info("reconciler_started")
     while not stop.is_set():
         try:
             reconciler.round()
         except Unavailable as outage:
             log.warning("round_not_done", extra={"code": outage.code})
+        except Exception:  # nobody else rings for forgotten work; the next round may not meet it
+            log.exception("round_failed")
         stop.wait(pause_seconds)
 
 

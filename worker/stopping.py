@@ -1,17 +1,18 @@
 """The flag that a worker is being stopped: set in its main process, seen in every child.
 
-Made before the pool forks, so that the children share it.
+One byte of memory that the children share, because it is made before the pool forks. No lock: a child
+that is killed while it holds one would block all others for ever.
 """
 
-import multiprocessing
+import mmap
 from typing import Final
 
-_flag: Final = multiprocessing.get_context("fork").Event()
+_flag: Final = mmap.mmap(-1, 1)
 
 
 def stop() -> None:
-    _flag.set()
+    _flag[0] = True
 
 
 def is_stopping() -> bool:
-    return _flag.is_set()
+    return bool(_flag[0])

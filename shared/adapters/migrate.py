@@ -1,4 +1,7 @@
-"""Brings a database to the newest schema; several starters at once wait for one another."""
+"""Brings a database to the newest schema; several starters at once wait for one another.
+
+However long it takes: a large table may want hours, and half a migration is none.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -11,13 +14,18 @@ from shared.adapters.records_sql import engine
 
 _SCRIPTS: Final = Path(__file__).parents[1] / "migrations"
 _LOCK: Final = 7_391_225  # any number, ours
+_LONGEST_SECONDS: Final = 24 * 3600
+# The server's, or our role's, may have a default.
+_NO_TIME_OUTS: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 
 
 def migrate(url: str) -> None:
-    made = engine(url, pool_size=1)
+    made = engine(url, pool_size=1, busy_seconds=_LONGEST_SECONDS)
     try:
         with made.begin() as connection:
             if connection.dialect.name == "postgresql":
+                for setting in _NO_TIME_OUTS:
+                    connection.exec_driver_sql(f"SET LOCAL {setting} = 0")
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             command.upgrade(_config(connection), "head")
     finally:

@@ -1,7 +1,7 @@
 """What the board must do on a real Valkey: never go back, never lie, never raise."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -55,8 +55,8 @@ def test_a_status_comes_back_as_it_was_put(board: RedisBoard) -> None:
     for each in (running, done, refused):
         board.put(each)
 
-    found = board.find([running.job.id, "nothing", done.job.id, refused.job.id])
-    assert found == {each.job.id: each for each in (running, done, refused)}
+    shown = found(board, [running.job.id, "nothing", done.job.id, refused.job.id])
+    assert shown == {each.job.id: each for each in (running, done, refused)}
 
 
 def test_a_newer_version_replaces_an_older_one_and_never_the_other_way(board: RedisBoard) -> None:
@@ -65,7 +65,7 @@ def test_a_newer_version_replaces_an_older_one_and_never_the_other_way(board: Re
     for each in versions:
         board.put(replace(each, job=replace(each.job, id=job.id)))
 
-    assert board.find([job.id])[job.id].job.version == 10
+    assert found(board, [job.id])[job.id].job.version == 10
 
 
 def test_the_same_version_is_freshened(board: RedisBoard) -> None:
@@ -74,7 +74,7 @@ def test_the_same_version_is_freshened(board: RedisBoard) -> None:
 
     board.put(replace(first, seen_at=SEEN_AT + timedelta(seconds=5)))
 
-    assert board.find([first.job.id])[first.job.id].seen_at == SEEN_AT + timedelta(seconds=5)
+    assert found(board, [first.job.id])[first.job.id].seen_at == SEEN_AT + timedelta(seconds=5)
 
 
 def test_of_many_writers_at_once_the_newest_version_stays(board: RedisBoard) -> None:
@@ -86,7 +86,7 @@ def test_of_many_writers_at_once_the_newest_version_stays(board: RedisBoard) -> 
 
     at_once(partial(put, version) for version in range(1, 33))
 
-    assert board.find([job.id])[job.id].job.version == 32
+    assert found(board, [job.id])[job.id].job.version == 32
 
 
 def test_a_status_is_kept_for_two_days_from_its_last_change(
@@ -118,7 +118,7 @@ def test_a_body_nobody_understands_is_no_status(
         client.hset(f"{prefix}job:{name}", mapping={"version": "1", "body": body})
     client.set(f"{prefix}job:no hash", "x")
 
-    assert board.find([*garbled, "no hash", good.job.id]) == {good.job.id: good}
+    assert found(board, [*garbled, "no hash", good.job.id]) == {good.job.id: good}
 
 
 def test_a_body_nobody_understands_is_replaced(
@@ -129,7 +129,7 @@ def test_a_body_nobody_understands_is_replaced(
 
     board.put(shown)
 
-    assert board.find([shown.job.id]) == {shown.job.id: shown}
+    assert found(board, [shown.job.id]) == {shown.job.id: shown}
 
 
 def test_what_is_forgotten_is_gone(board: RedisBoard) -> None:
@@ -141,8 +141,41 @@ def test_what_is_forgotten_is_gone(board: RedisBoard) -> None:
         board.forget([one.job.id, "nothing"])
     board.forget([])
 
-    assert board.find([one.job.id, two.job.id]) == {two.job.id: two}
-    assert board.find([]) == {}
+    assert found(board, [one.job.id, two.job.id]) == {two.job.id: two}
+    assert found(board, []) == {}
+
+
+def test_what_was_read_before_it_was_forgotten_is_not_shown_again(
+    board: RedisBoard, client: Redis, prefix: str
+) -> None:
+    done = status(JobState.SUCCEEDED)
+    board.put(done)
+    board.forget([done.job.id])
+
+    board.put(done)
+
+    assert found(board, [done.job.id]) == {}
+    assert 0 < int(client.ttl(f"{prefix}job:{done.job.id}")) <= 60
+    client.delete(f"{prefix}job:{done.job.id}")
+    board.put(done)
+    assert found(board, [done.job.id]) == {done.job.id: done}
+
+
+def test_the_board_says_how_long_ago_it_was_told_whatever_time_the_status_has(
+    board: RedisBoard, client: Redis, prefix: str
+) -> None:
+    shown = status()
+    board.put(shown)
+    fresh = board.find([shown.job.id])[shown.job.id].age
+    client.expire(f"{prefix}job:{shown.job.id}", TWO_DAYS - 7)
+
+    aged = board.find([shown.job.id])[shown.job.id]
+
+    assert timedelta() <= fresh < timedelta(seconds=5)
+    assert timedelta(seconds=7) <= aged.age < timedelta(seconds=12)
+    assert aged.present.seen_at == SEEN_AT + aged.age
+    board.put(shown)
+    assert board.find([shown.job.id])[shown.job.id].age < timedelta(seconds=5)
 
 
 def test_losing_everything_is_an_empty_board(board: RedisBoard, client: Redis, prefix: str) -> None:
@@ -150,9 +183,9 @@ def test_losing_everything_is_an_empty_board(board: RedisBoard, client: Redis, p
     board.put(shown)
     client.delete(*client.scan_iter(f"{prefix}*"))
 
-    assert board.find([shown.job.id]) == {}
+    assert found(board, [shown.job.id]) == {}
     board.put(replace(shown, job=replace(shown.job, version=0)))
-    assert board.find([shown.job.id])[shown.job.id].job.version == 0
+    assert found(board, [shown.job.id])[shown.job.id].job.version == 0
 
 
 def test_workers_are_those_that_beat_lately(board: RedisBoard, client: Redis, prefix: str) -> None:
@@ -169,7 +202,7 @@ def test_boards_with_another_prefix_do_not_meet(board: RedisBoard, client: Redis
     board.put(shown)
     board.beat("ingest@a")
 
-    assert other.find([shown.job.id]) == {}
+    assert found(other, [shown.job.id]) == {}
     assert other.workers() == []
 
 
@@ -195,7 +228,7 @@ class TestOutage:
         far.put(shown)
         cable.cut()
 
-        assert far.find([shown.job.id]) == {}
+        assert found(far, [shown.job.id]) == {}
         far.put(shown)
         far.beat("ingest@a")
         far.forget([shown.job.id])
@@ -208,10 +241,10 @@ class TestOutage:
         shown = status()
         far.put(shown)
         cable.cut()
-        assert far.find([shown.job.id]) == {}
+        assert found(far, [shown.job.id]) == {}
         cable.mend()
 
-        assert eventually(lambda: far.find([shown.job.id]), 5) == {shown.job.id: shown}
+        assert eventually(lambda: found(far, [shown.job.id]), 5) == {shown.job.id: shown}
         far.check()
 
     def test_a_board_that_hangs_costs_a_hundred_statuses_one_time_out(self, prefix: str) -> None:
@@ -220,11 +253,15 @@ class TestOutage:
             with closing(redis_client(url)) as made:
                 board, began = RedisBoard(made, prefix=prefix), SystemClock().now()
 
-                assert board.find(["a"]) == {}
+                assert found(board, ["a"]) == {}
                 for _ in range(100):
                     board.put(status())
 
                 assert SystemClock().now() - began < timedelta(seconds=3)
+
+
+def found(board: RedisBoard, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+    return {job_id: shown.status for job_id, shown in board.find(job_ids).items()}
 
 
 def status(state: JobState = JobState.RUNNING, **said: Any) -> JobStatus:

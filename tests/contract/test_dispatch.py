@@ -4,13 +4,18 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 from redis import Redis
 
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.dispatch_celery import CeleryDispatcher, ringing_app
+from tests.support import servers
 from tests.support.cable import Cable, a_cable
+from tests.support.frost import frozen, valkey_at
+from tests.support.races import at_once
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -71,9 +76,8 @@ class TestOutage:
         cable.cut()
         assert not bell.process("two")
         cable.mend()
-        bell._silent_until = 0.0
 
-        assert bell.process("three")
+        eventually(lambda: bell.process("three"), 5)
         assert bell.backlog("ingest") == 2
 
     def test_a_broker_that_hangs_holds_one_request_for_two_seconds_and_the_next_not_at_all(
@@ -86,3 +90,30 @@ class TestOutage:
             assert not any(bell.process(str(number)) for number in range(100))
 
         assert SystemClock().now() - began < timedelta(seconds=3)
+
+    def test_of_many_that_ring_a_frozen_broker_none_waits_for_the_others(self) -> None:
+        with servers.valkey_server() as own:
+            bell = CeleryDispatcher(ringing_app(own))
+            at_once([lambda: bell.process("before")] * 8)
+
+            with frozen(valkey_at(own)):
+                first = at_once([lambda: unheard_after(bell)] * 60)
+                later = [unheard_after(bell) for _ in range(50)]
+
+            eventually(lambda: bell.process("after"), 5)
+        assert max(first) < 2.5
+        assert max(later) < 0.1
+
+    def test_a_broker_that_freezes_while_it_is_asked_counts_nothing(self) -> None:
+        with servers.valkey_server() as own:
+            bell, server = CeleryDispatcher(ringing_app(own)), valkey_at(own)
+            assert bell.backlog("ingest") == 0
+
+            with frozen(server):
+                assert bell.backlog("ingest") is None
+
+
+def unheard_after(bell: CeleryDispatcher) -> float:
+    began = monotonic()
+    assert not bell.process("nobody hears")
+    return monotonic() - began

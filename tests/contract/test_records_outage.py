@@ -1,13 +1,16 @@
 """A database that goes away is `Unavailable`, not a bug; and it is used again once it is back."""
 
+import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from shared.adapters.records_sql import SqlRecords
 from shared.errors import Unavailable
@@ -112,3 +115,58 @@ def test_an_sqlite_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
         pytest.raises(Unavailable),
     ):
         records.check()
+
+
+def test_an_sqlite_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    path = tmp_path / "sluice.db"
+    path.write_bytes(b"something else, and much longer than the header of a database" * 100)
+
+    with closing(SqlRecords(f"sqlite:///{path}")) as records, pytest.raises(Unavailable):
+        records.check()
+
+
+def test_an_error_in_our_sql_stays_one_in_sqlite(tmp_path: Path) -> None:
+    with (
+        closing(SqlRecords(f"sqlite:///{tmp_path / 'sluice.db'}")) as records,
+        pytest.raises(OperationalError),
+        records.read() as rows,
+    ):
+        rows.uploads.find("there are no tables")
+
+
+def test_a_postgresql_that_has_become_read_only_is_unavailable(postgres_rows: str) -> None:
+    url = f"{postgres_rows}?options=-c%20default_transaction_read_only%3Don"
+    with (
+        closing(SqlRecords(url)) as records,
+        pytest.raises(Unavailable),
+        records.begin() as rows,
+    ):
+        rows.uploads.add(an_upload(), HOUR)
+
+
+def test_a_session_that_an_operator_ends_is_unavailable(postgres_rows: str) -> None:
+    with (
+        closing(SqlRecords(postgres_rows)) as records,
+        psycopg.connect(postgres_rows, autocommit=True) as operator,
+        pytest.raises(Unavailable),
+        records.begin() as rows,
+    ):
+        rows.now()
+        operator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        rows.now()
+
+
+def test_a_new_sqlite_that_another_writes_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "sluice.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("CREATE TABLE anything (x)")
+        other.execute("BEGIN IMMEDIATE")
+        ends = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+        ends.start()
+
+        with closing(SqlRecords(f"sqlite:///{path}")) as records:
+            records.check()
+        ends.join()
