@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Final, cast
@@ -20,6 +20,7 @@ from shared.errors import Unavailable
 ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1"}
 LARGEST_ANSWER: Final = 64 * 1024 * 1024
 BLOCK: Final = 1024 * 1024
+LONGEST_WAIT: Final = 1.0  # seconds until somebody looks whether to go on
 
 
 class TimeIsUp(Exception):
@@ -31,17 +32,19 @@ class TooMuchSaid(Exception):
 
 
 class Clock:
-    """The time that is left for the child."""
+    """The time that is left for the child; `check` may end it sooner by what it raises."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, check: Callable[[], None] = lambda: None) -> None:
         self._end = time.monotonic() + seconds
+        self._check = check
 
-    def left(self) -> float:
-        """Return the seconds that are left, or raise `TimeIsUp` when none are."""
+    def patience(self) -> float:
+        """Return for how many seconds to wait at once, or raise `TimeIsUp` when none are left."""
+        self._check()
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeIsUp
-        return left
+        return min(left, LONGEST_WAIT)
 
     def stopped_for(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the blocks; a slow store is no fault of the image's."""
@@ -126,12 +129,11 @@ def collect(answer: IO[bytes], clock: Clock) -> bytes:
 def _wait_for(stream: IO[bytes], event: int, clock: Clock) -> None:
     ready = select.poll()
     ready.register(stream, event)
-    while not ready.poll(clock.left() * 1000):
+    while not ready.poll(clock.patience() * 1000):
         pass
 
 
 def ended(process: subprocess.Popen[bytes], clock: Clock) -> int:
-    try:
-        return process.wait(clock.left())
-    except subprocess.TimeoutExpired as error:
-        raise TimeIsUp from error
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(clock.patience())

@@ -1,5 +1,9 @@
 """Thumbnails of images nobody vouches for, made by a child process that may die of them.
 
+Only what the image itself did is held against it: its own use of the processor, of the memory that
+was granted, a crash of its decoder. A child that was killed, or had no processor to run on, says
+nothing of the image: the attempt counts, and the next one may do.
+
 `decode` streams a picture into `decoder.py` and reads the thumbnails back. What reading the blocks
 raises passes through unchanged, and while they are being waited for the child's clock stands still.
 """
@@ -9,12 +13,12 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from shared.errors import AppError, Rejected, Unavailable
+from shared.errors import AppError, Interrupted, Rejected, Unavailable
 from shared.model.thumbnail import ThumbnailSpec
 from worker.child import Clock, TimeIsUp, TooMuchSaid, child, collect, ended, feed
 
@@ -46,18 +50,29 @@ PROGRAM: Final = Path(__file__).resolve().with_name("decoder.py")
 STOPPED_BY_SOMEBODY: Final = frozenset(
     {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 )
+FAULTS_OF_THE_IMAGE: Final[Mapping[int, str]] = {
+    signal.SIGXCPU: "image_timeout",
+    signal.SIGABRT: "image_broken",
+    signal.SIGFPE: "image_broken",
+    signal.SIGILL: "image_broken",
+    signal.SIGSEGV: "image_broken",
+    signal.SIGXFSZ: "image_broken",
+}
 LARGEST_VERDICT: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one image may cost. 48 megapixels need 80 MiB as JPEG and 870 MiB as WebP."""
+    """What one image may cost. 48 megapixels need 80 MiB as JPEG and 870 MiB as WebP.
+
+    `cpu_seconds` are the image's own; `deadline_seconds` end a child that the host keeps waiting.
+    """
 
     pixels: int = 50_000_000
     source_size: int = 384 * 1024 * 1024
     memory: int = 1024 * 1024 * 1024
-    cpu_seconds: int = 20
-    deadline_seconds: float = 20.0
+    cpu_seconds: int = 15
+    deadline_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +106,17 @@ def decode(
     content_type: str,
     specs: Sequence[ThumbnailSpec],
     limits: Limits = Limits(),
+    check: Callable[[], None] = lambda: None,
 ) -> Decoded:
     """Return the size and the thumbnails of the image made of `blocks`, in the order of `specs`.
 
     Raises `Rejected` when the image is at fault: `image_broken`, `image_too_large`,
-    `image_timeout` or `image_exhausted`; `Unavailable` when the decoder is. A thumbnail is never
-    larger than the original. `supports(content_type)` has to hold.
+    `image_timeout` or `image_exhausted`; `Unavailable` when the decoder is, `Interrupted` when the
+    host killed or stalled it. A thumbnail is never larger than the original.
+    `supports(content_type)` has to hold. `check` is called every second and may raise.
     """
     try:
-        return _decode(blocks, FORMATS[content_type], specs, limits)
+        return _decode(blocks, FORMATS[content_type], specs, limits, check)
     except Rejected as refusal:
         reason = repr(refusal.__cause__)
         facts = {"code": refusal.code, "content_type": content_type, "reason": reason}
@@ -108,7 +125,11 @@ def decode(
 
 
 def _decode(
-    blocks: Iterable[bytes], form: str, specs: Sequence[ThumbnailSpec], limits: Limits
+    blocks: Iterable[bytes],
+    form: str,
+    specs: Sequence[ThumbnailSpec],
+    limits: Limits,
+    check: Callable[[], None],
 ) -> Decoded:
     order = {
         "format": form,
@@ -121,14 +142,14 @@ def _decode(
     }
     # -I: neither the environment nor the user's folders decide what is imported.
     command = [sys.executable, "-I", str(PROGRAM), json.dumps(order)]
-    clock = Clock(limits.deadline_seconds)
+    clock = Clock(limits.deadline_seconds, check)
     try:
         with child(command) as decoder:
             feed(decoder.source, blocks, clock)
             answer = collect(decoder.answer, clock)
             status = ended(decoder.process, clock)
     except TimeIsUp as error:
-        raise _refusal("image_timeout") from error
+        raise Interrupted("decoder", "The image decoder did not come to its end.") from error
     except TooMuchSaid as error:
         raise _refusal("image_broken") from error
     if status != 0:
@@ -140,11 +161,10 @@ def _cause_of_death(status: int) -> AppError:
     """Tell whose fault it is that the child ended without an answer."""
     if status > 0 or -status in STOPPED_BY_SOMEBODY:
         return Unavailable("decoder", f"The image decoder ended with status {status}.")
-    codes: Mapping[int, str] = {
-        signal.SIGXCPU: "image_timeout",
-        signal.SIGKILL: "image_exhausted",  # by the kernel, for memory: we were not in a hurry yet
-    }
-    return _refusal(codes.get(-status, "image_broken"), f"killed by signal {-status}")
+    if -status in FAULTS_OF_THE_IMAGE:
+        return _refusal(FAULTS_OF_THE_IMAGE[-status], f"killed by signal {-status}")
+    # The kernel kills for the memory of the whole host: this image may be innocent.
+    return Interrupted("decoder", f"The image decoder was killed by signal {-status}.")
 
 
 def _read(answer: bytes, specs: Sequence[ThumbnailSpec]) -> Decoded:

@@ -5,12 +5,23 @@ the attempt is used up, and the job `failed` after the last. Somebody else has i
 """
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from shared import logs
-from shared.errors import AppError, LeaseLost, Rejected, TooLarge, Unsupported
+from shared.errors import (
+    AppError,
+    Interrupted,
+    LeaseLost,
+    Rejected,
+    TooLarge,
+    Unavailable,
+    Unsupported,
+)
 from shared.model.thumbnail import parse
 from shared.services.claims import Claim, problem
 from shared.wiring import Services
@@ -20,6 +31,8 @@ from worker.images import Limits
 from worker.watch import Stopping, Watch
 
 log = logging.getLogger(__name__)
+
+_SETTLE_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +58,48 @@ class Processing:
             logs.unbind()
 
     def _run(self, claim: Claim, watch: Watch) -> None:
-        claims = self.services.claims
         try:
             pipeline.run(Draft(claim), self._bench(watch))
         except LeaseLost:
             raise
         except Stopping:
-            claims.hand_back(claim)
+            self._settle(partial(self.services.claims.hand_back, claim))
             log.info("job_handed_back")
-        except (Rejected, Unsupported, TooLarge) as fault:
-            claims.reject(claim, fault)
-            log.info("job_rejected", extra={"code": fault.code})
-        except AppError as error:
-            if error.retryable:
-                claims.sit_out(claim, error)
-                log.warning("job_put_off", extra={"code": error.code}, exc_info=error)
-            else:
-                claims.give_up(claim, problem(error))
-                log.exception("job_failed", extra={"code": error.code})
-        except Exception:
-            log.exception("job_attempt_failed", extra={"attempt": claim.job.attempts})
-            detail = "The job met an unexpected fault; the log of the worker has it."
-            claims.try_again(claim, {"code": "internal_error", "detail": detail})
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is told apart and logged
+            self._settle(partial(self._end, claim, error))
         else:
             log.info("job_succeeded")
+
+    def _end(self, claim: Claim, error: Exception) -> None:
+        claims = self.services.claims
+        if isinstance(error, (Rejected, Unsupported, TooLarge)):
+            claims.reject(claim, error)
+            log.info("job_rejected", extra={"code": error.code})
+        elif isinstance(error, Interrupted):
+            claims.try_again(claim, problem(error))
+            log.warning("job_interrupted", extra={"code": error.code}, exc_info=error)
+        elif isinstance(error, AppError) and error.retryable:
+            claims.sit_out(claim, error)
+            log.warning("job_put_off", extra={"code": error.code}, exc_info=error)
+        elif isinstance(error, AppError):
+            claims.give_up(claim, problem(error))
+            log.error("job_failed", extra={"code": error.code}, exc_info=error)
+        else:
+            detail = "The job met an unexpected fault; the log of the worker has it."
+            claims.try_again(claim, {"code": "internal_error", "detail": detail})
+            facts = {"attempt": claim.job.attempts}
+            log.error("job_attempt_failed", extra=facts, exc_info=error)
+
+    def _settle(self, say: Callable[[], None]) -> None:
+        """Say how it ended as soon as the database hears it, or its outage would cost an attempt."""
+        until = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            try:
+                return say()
+            except Unavailable:
+                if time.monotonic() >= until or self.is_stopping():
+                    raise
+            self.services.clock.wait(1)
 
     def _bench(self, watch: Watch) -> Workbench:
         services = self.services

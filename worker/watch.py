@@ -34,9 +34,12 @@ class Watch:
         self._thread.join()
 
     def check(self) -> None:
-        """Raise `LeaseLost` or `Stopping` when this job is not to go on."""
-        if self._lost or time.monotonic() >= self._held_until:
-            raise LeaseLost("The lease ran out.")
+        """Raise `LeaseLost`, `Unavailable` or `Stopping` when this job is not to go on."""
+        if self._lost:
+            raise LeaseLost("Somebody else holds this job.")
+        if time.monotonic() >= self._held_until:
+            # We were frozen, or the database is away: whose the job is now its fence will say.
+            raise Unavailable("records", "The lease could not be extended in time.")
         if self._is_stopping():
             raise Stopping
 

@@ -2,17 +2,20 @@
 
 import hashlib
 import random
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.objects_s3 import S3Objects
-from shared.errors import Unavailable
 from shared.model.caller import Caller, Scope
+from shared.model.job import Job
 from shared.model.lifecycle import Event, JobState, UploadState
 from shared.ports import ObjectStore
 from shared.services.claims import OUTAGE_PAUSES
@@ -378,15 +381,17 @@ def test_somebody_elses_object_under_our_key_is_left_alone(stored: Factory, size
     assert stored.quota() == (0, size)
 
 
-def test_an_object_of_ours_with_other_bytes_is_not_taken_for_the_file(stored: Factory) -> None:
+def test_an_object_of_ours_with_other_bytes_is_written_anew(stored: Factory) -> None:
     job = stored.received(text(1000))
     key = stored.upload(job).key
     stored.objects.put(key, text(1000, seed=2), content_type="text/plain", upload_id=job.upload_id)
 
+    put_off = stored.run(job)
     ended = stored.run(job)
 
-    assert ended.state is JobState.FAILED
-    assert stored.file(job) is None
+    assert (put_off.state, put_off.attempts) == (JobState.QUEUED, 0)
+    assert ended.state is JobState.SUCCEEDED, ended.error
+    assert stored.content(key) == text(1000)
 
 
 @pytest.mark.parametrize("kind", ["text", "image", "large"])
@@ -533,6 +538,41 @@ def test_an_unexplained_fault_uses_the_attempts_up(factory: Factory) -> None:
     assert factory.events() == ["file.failed"]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_image_whose_decoder_the_host_kills_is_tried_again_and_its_bytes_are_kept(
+    factory: Factory,
+) -> None:
+    factory.listen()
+    job = factory.received(a_png(640, 480), "photo.png")
+
+    put_back = [killed_while_decoding(factory, job) for _ in range(2)]
+    ended = factory.run(job)
+
+    assert [(each.state, each.attempts) for each in put_back] == [
+        (JobState.QUEUED, 1),
+        (JobState.QUEUED, 2),
+    ]
+    assert all(each.error and each.error["code"] == "decoder_interrupted" for each in put_back)
+    assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 3)
+    assert factory.events() == ["file.ready"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_image_whose_decoder_is_killed_each_time_fails_and_can_be_retried(
+    factory: Factory,
+) -> None:
+    factory.listen()
+    job = factory.received(a_png(640, 480), "photo.png")
+
+    states = [killed_while_decoding(factory, job).state for _ in range(3)]
+    staged = len(factory.staged())
+    factory.services.jobs.retry(ADMIN, job.id)
+
+    assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
+    assert (staged, factory.events()) == (1, ["file.failed"])
+    assert factory.run(job).state is JobState.SUCCEEDED
+
+
 def test_a_failed_job_that_is_retried_starts_over(factory: Factory) -> None:
     job = factory.received(text(1000))
     for _ in range(3):
@@ -582,23 +622,44 @@ def test_a_commit_whose_answer_was_lost_is_no_second_file(
         assert (factory.quota(), factory.events()) == ((1000, 0), ["file.ready"])
 
 
-def test_a_database_that_goes_away_costs_the_attempt_and_nothing_else(
-    postgres_rows: str, tmp_path: Path
-) -> None:
+def test_a_database_that_goes_away_costs_no_attempt(postgres_rows: str, tmp_path: Path) -> None:
     with a_cable(postgres_rows) as cable, a_factory(tmp_path, cable.url) as factory:
         content = text(9 * MIB)
         job = factory.received(content)
         factory.board.before["publish"] = cable.cut
-        with pytest.raises(Unavailable):
-            factory.run(job)
-        cable.mend()
-        factory.shift("jobs", "lease_until", -timedelta(hours=1), id=job.id)
+        later = threading.Timer(2, cable.mend)
+        later.start()
+        put_off = factory.run(job)
+        later.join()
 
         ended = factory.run(job)
 
-        assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 2)
+        assert put_off.error is not None
+        assert (put_off.state, put_off.attempts) == (JobState.QUEUED, 0)
+        assert put_off.error["code"] == "records_unavailable"
+        assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 1)
         assert sha256(factory.content(factory.upload(job).key)) == sha256(content)
         assert (factory.multiparts(), len(factory.keys())) == ([], 1)
+
+
+def killed_while_decoding(factory: Factory, job: Job) -> Job:
+    """Run a job while whatever child it starts is killed, as the kernel does for memory."""
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(0.005):
+            for each in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    if "decoder.py" in " ".join(each.cmdline()):
+                        each.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        return factory.run(job)
+    finally:
+        over.set()
+        killer.join()
 
 
 def text(size: int, seed: int = 1) -> bytes:

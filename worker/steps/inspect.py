@@ -25,6 +25,6 @@ def inspect(draft: Draft, bench: Workbench) -> Draft:
     except (Unsupported, TooLarge):
         # Nobody is refused for bytes that only our staging made of theirs.
         for _ in bench.blocks(claim):
-            pass
+            bench.watch.check()
         raise
     return replace(draft, verdict=verdict)

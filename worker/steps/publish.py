@@ -1,13 +1,17 @@
 """Complete the object from the checked bytes, create-only; then its thumbnails.
 
-A key that is taken may be taken by us: an answer of ours that was lost, or an earlier attempt. It
-is ours when the upload's id, the size and the ETag agree.
+Each is looked at after it was written, whatever the answer was: it counts when the upload's id, the
+size and the checksum agree. So a key that is taken may be taken by us, by an answer of ours that was
+lost or an earlier attempt. What is ours and is not what was written goes again, for no row points at
+it yet, and the job waits to write it anew.
 """
 
+import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from shared.errors import Conflict, KeyTaken
+from shared.errors import Conflict, KeyTaken, LeaseLost, Unavailable
 from shared.model.naming import thumbnail_key
 from shared.ports import Part
 from worker.draft import Draft, Workbench
@@ -19,45 +23,58 @@ def publish(draft: Draft, bench: Workbench) -> Draft:
         raise ValueError("publish runs after inspect and assemble")
     upload = draft.claim.upload
     bench.watch.check()
-    written: bytes | Sequence[Part]
-    try:
+    with suppress(KeyTaken):
         if draft.multipart_id is None:
-            written = draft.body or b""
-            etag = bench.objects.put(
-                upload.key, written, content_type=verdict.content_type, upload_id=upload.id
+            body = draft.body or b""
+            bench.objects.put(
+                upload.key, body, content_type=verdict.content_type, upload_id=upload.id
             )
         else:
-            written = draft.parts
-            etag = bench.objects.complete_multipart(upload.key, draft.multipart_id, draft.parts)
+            bench.objects.complete_multipart(upload.key, draft.multipart_id, draft.parts)
             bench.undo.pop_all()
-    except KeyTaken:
-        etag = _ours(draft, bench)
+    etag = _seen(draft, bench, upload.key, draft.parts or draft.body or b"", draft.sha256)
     _publish_thumbnails(draft, bench)
     return replace(draft, etag=etag)
-
-
-def _ours(draft: Draft, bench: Workbench) -> str:
-    upload = draft.claim.upload
-    there = bench.objects.find(upload.key)
-    mine = bench.objects.expected_etag(draft.parts or draft.body or b"")
-    if (
-        there is None
-        or there.metadata.get("upload-id") != upload.id
-        or (there.size, there.etag) != (upload.received, mine)
-    ):
-        raise Conflict("Another object lies under this file's key.")
-    return there.etag
 
 
 def _publish_thumbnails(draft: Draft, bench: Workbench) -> None:
     upload = draft.claim.upload
     for picture in draft.decoded.thumbnails if draft.decoded else ():
         key = thumbnail_key(upload.id, picture.name)
-        try:
+        with suppress(KeyTaken):
             bench.objects.put(
                 key, picture.body, content_type=picture.content_type, upload_id=upload.id
             )
-        except KeyTaken:
-            there = bench.objects.find(key)
-            if there is None or there.metadata.get("upload-id") != upload.id:
-                raise Conflict("Another object lies under a thumbnail's key.") from None
+        _seen(draft, bench, key, picture.body, hashlib.sha256(picture.body).hexdigest())
+
+
+def _seen(
+    draft: Draft, bench: Workbench, key: str, written: bytes | Sequence[Part], sha256: str
+) -> str:
+    """Return the ETag of what lies under the key, once it is sure that this is what was written.
+
+    Raises `Conflict` when it is somebody else's, `Unavailable` when it is damaged or gone.
+    """
+    upload_id = draft.claim.upload.id
+    etag = bench.objects.holds(key, upload_id, written)
+    if etag is not None:
+        return etag
+    there = bench.objects.find(key)
+    if there is None:
+        raise Unavailable("objects", "The object store has not what it took.")
+    if there.metadata.get("upload-id") != upload_id:
+        raise Conflict("Another object lies under this file's key.")
+    if _read_back(bench, key, there.size) == sha256:
+        return there.etag  # of a store that says nothing of the bytes it has
+    if not bench.claims.beat(draft.claim):
+        raise LeaseLost("Somebody else holds this job.")
+    bench.objects.delete([key])
+    raise Unavailable("objects", "The object store holds other bytes than were written.")
+
+
+def _read_back(bench: Workbench, key: str, size: int) -> str:
+    sha256 = hashlib.sha256()
+    for block in bench.objects.read(key, 0, size) if size else ():
+        bench.watch.check()
+        sha256.update(block)
+    return sha256.hexdigest()

@@ -21,5 +21,6 @@ def thumbnail(draft: Draft, bench: Workbench) -> Draft:
         content_type=verdict.content_type,
         specs=bench.thumbnails,
         limits=bench.limits,
+        check=bench.watch.check,
     )
     return replace(draft, decoded=decoded)

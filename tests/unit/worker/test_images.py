@@ -71,10 +71,10 @@ def test_nonsense_from_a_child_that_was_taken_over_is_a_broken_image(answer: byt
     ("status", "code"),
     [
         (-signal.SIGXCPU, "image_timeout"),
-        (-signal.SIGKILL, "image_exhausted"),
+        (-signal.SIGKILL, "decoder_interrupted"),
         (-signal.SIGSEGV, "image_broken"),
         (-signal.SIGABRT, "image_broken"),
-        (-signal.SIGBUS, "image_broken"),
+        (-signal.SIGBUS, "decoder_interrupted"),
         (-signal.SIGXFSZ, "image_broken"),
         (-signal.SIGTERM, "decoder_unavailable"),
         (-signal.SIGQUIT, "decoder_unavailable"),
