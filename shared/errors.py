@@ -28,7 +28,9 @@ not safe goes to the log through `raise ... from`. `code` is part of the API and
       Unsupported          unsupported      type_not_allowed
       Limited              limited          limited
       Unavailable          unavailable      {records,objects,staging,board}_unavailable
+        OutcomeUnknown     unavailable      records_unavailable
         StorageFull        no_space         storage_full
+      Interrupted          interrupted      {decoder}_interrupted
       Rejected             rejected         the file's own fault; the job ends `rejected`
       Damaged              damaged          storage_corrupt
 """
@@ -168,12 +170,26 @@ class Unavailable(AppError):
         self.code = f"{what}_unavailable"
 
 
+class OutcomeUnknown(Unavailable):
+    """A commit whose answer was lost: it may have happened. Look, never just repeat."""
+
+
 class StorageFull(Unavailable):
     kind = "no_space"
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__("staging", message, **facts)
         self.code = "storage_full"
+
+
+class Interrupted(AppError):
+    """The host ended our work half way, and who is at fault is not known: the attempt counts."""
+
+    kind = "interrupted"
+
+    def __init__(self, what: str, message: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.code = f"{what}_interrupted"
 
 
 class Rejected(AppError):

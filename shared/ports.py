@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Protocol
 
-from shared.model.job import JobStatus
+from shared.model.job import JobStatus, Shown
 from shared.model.upload import Chunk
 
 
@@ -18,6 +18,10 @@ class Clock(Protocol):
     """The wall clock of this host: for names and signatures, never for leases."""
 
     def now(self) -> datetime: ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, from any beginning: for how long something takes."""
+        ...
 
     def wait(self, seconds: float) -> None: ...
 
@@ -92,6 +96,10 @@ class Staging(Protocol):
 
     def listing(self) -> Iterator[StagedChunk]: ...
 
+    def sizes(self, upload_id: str) -> dict[str, int]:
+        """Return what lies there of one upload: names and their bytes."""
+        ...
+
     def free_bytes(self) -> int: ...
 
 
@@ -150,8 +158,8 @@ class ObjectStore(Protocol):
 
     def abort_multipart(self, key: str, multipart_id: str) -> None: ...
 
-    def expected_etag(self, body_or_parts: bytes | Sequence[Part]) -> str:
-        """Return the ETag this store gives to these bytes or parts."""
+    def holds(self, key: str, upload_id: str, written: bytes | Sequence[Part]) -> str | None:
+        """Return the ETag of what lies under `key` if it is this upload's and has these bytes."""
         ...
 
     def find(self, key: str) -> StoredObject | None: ...
@@ -189,9 +197,11 @@ class Board(Protocol):
         """Show `status` unless a newer version is there."""
         ...
 
-    def find(self, job_ids: Sequence[str]) -> dict[str, JobStatus]: ...
+    def find(self, job_ids: Sequence[str]) -> dict[str, Shown]: ...
 
-    def forget(self, job_ids: Sequence[str]) -> None: ...
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Show nothing of them, not even what is put within seconds: it was read before."""
+        ...
 
     def beat(self, worker: str) -> None: ...
 

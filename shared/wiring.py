@@ -25,6 +25,7 @@ from shared.services.chunks import ChunkService
 from shared.services.claims import ClaimRules, ClaimService
 from shared.services.deliveries import DeliveryService
 from shared.services.describing import Describing
+from shared.services.drafting import UploadRules
 from shared.services.events import Events
 from shared.services.files import FileService
 from shared.services.health import Health
@@ -32,7 +33,7 @@ from shared.services.jobs import JobService
 from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper, SweepRules
-from shared.services.uploads import UploadRules, UploadService
+from shared.services.uploads import UploadService
 from shared.services.webhooks import WebhookService
 
 
@@ -84,7 +85,7 @@ def build(settings: Settings, *, celery: Celery | None = None) -> Services:
         screening=screening,
         describing=describing,
         uploads=UploadService(records, staging, screening, jobs, clock, _upload_rules(settings)),
-        chunks=ChunkService(records, staging, screening),
+        chunks=ChunkService(records, staging, screening, settings.chunk_size),
         jobs=jobs,
         claims=claims,
         files=files,

@@ -84,3 +84,9 @@ def records(database_url: str) -> Iterator[SqlRecords]:
     made = SqlRecords(database_url)
     yield made
     made.close()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("drills")
+    group.addoption("--long", action="store_true", help="run the drills in their long form")
+    group.addoption("--seed", type=int, help="replay a drill from the seed that it printed")

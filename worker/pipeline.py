@@ -25,7 +25,7 @@ def run(draft: Draft, bench: Workbench) -> Draft:
     with bench.undo:
         for step in STEPS:
             bench.watch.check()
-            bench.claims.note(draft.claim, step.__name__, done)
+            bench.claims.begin_step(draft.claim, step.__name__, done)
             began = time.monotonic()
             draft = step(draft, bench)
             done = job.total if draft.sha256 is not None else 0

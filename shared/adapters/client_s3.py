@@ -15,15 +15,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchUpload"})
+# Not ConditionalRequestConflict: somebody wrote or deleted just now, and S3 wants to be asked again.
 _TAKEN: Final = frozenset(
-    {
-        "412",
-        "PreconditionFailed",
-        "409",
-        "ConditionalRequestConflict",
-        "BucketAlreadyExists",
-        "BucketAlreadyOwnedByYou",
-    }
+    {"412", "PreconditionFailed", "BucketAlreadyExists", "BucketAlreadyOwnedByYou"}
 )
 _UNCONDITIONAL: Final = frozenset({"501", "NotImplemented"})
 
@@ -86,3 +80,12 @@ def translated(key: str) -> Iterator[None]:
         raise Unavailable("objects", "The object store refused the request.") from error
     except (BotoCoreError, OSError) as error:
         raise Unavailable("objects", "The object store does not answer.") from error
+
+
+@contextmanager
+def begun() -> Iterator[None]:
+    """Say of a multipart upload that somebody aborted: it has to begin again."""
+    try:
+        yield
+    except NotFound as error:
+        raise Unavailable("objects", "The multipart upload is gone.") from error

@@ -21,11 +21,12 @@ from urllib.parse import quote
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from shared.errors import KeyTaken, NotFound, Unavailable
+from shared.errors import Conflict, KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
 from shared.ports import OpenMultipart, Part, StoredObject
 
 _BLOCK: Final = 256 * 1024
+_IN_THE_WAY: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)
 _SALT: Final = "sluice-object-link"
 _LONGEST_LINK_SECONDS: Final = 7 * 24 * 3600
 
@@ -49,7 +50,7 @@ class DiskObjects:
     def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
         multipart_id = secrets.token_hex(16)
         facts = {"key": key, "content_type": content_type, "upload_id": upload_id}
-        with _translated():
+        with _begun(), _translated():
             self._part_file(multipart_id).touch(mode=0o600)
             self._part_facts(multipart_id).write_text(json.dumps(facts))
         return multipart_id
@@ -67,7 +68,7 @@ class DiskObjects:
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
         source, fresh = self._part_file(multipart_id), self._part_facts(multipart_id, "fresh")
-        etag = self.expected_etag(parts)
+        etag = _expected_etag(parts)
         with _begun(), _translated():
             if self._object_file(key).exists():
                 raise KeyTaken("There is an object under this key.", key=key)
@@ -89,13 +90,11 @@ class DiskObjects:
             ):
                 path.unlink(missing_ok=True)
 
-    def expected_etag(self, body_or_parts: bytes | Sequence[Part]) -> str:
-        if isinstance(body_or_parts, bytes):
-            etags = [hashlib.md5(body_or_parts, usedforsecurity=False).hexdigest()]
-        else:
-            etags = [part.etag for part in body_or_parts]
-        joined = b"".join(bytes.fromhex(etag) for etag in etags)
-        return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(etags)}"
+    def holds(self, key: str, upload_id: str, written: bytes | Sequence[Part]) -> str | None:
+        there = self.find(key)
+        if there is None or there.metadata.get("upload-id") != upload_id:
+            return None
+        return there.etag if there.etag == _expected_etag(written) else None
 
     def find(self, key: str) -> StoredObject | None:
         try:
@@ -164,12 +163,15 @@ class DiskObjects:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if object_file.exists():
                 raise KeyTaken("There is an object under this key.", key=key)
-            for target in (facts_file, object_file):
-                _make_folder(target.parent)
-            facts.replace(facts_file)
-            _sync(facts_file.parent)
-            os.link(source, object_file)
-            _sync(object_file.parent)
+            try:
+                for target in (facts_file, object_file):
+                    _make_folder(target.parent)
+                facts.replace(facts_file)
+                _sync(facts_file.parent)
+                os.link(source, object_file)
+                _sync(object_file.parent)
+            except _IN_THE_WAY as error:
+                raise Conflict("The key lies below an object, or above one.") from error
 
     def _part_file(self, multipart_id: str) -> Path:
         return self._root / "parts" / multipart_id
@@ -182,6 +184,15 @@ class DiskObjects:
 
     def _facts_file(self, key: str) -> Path:
         return self._root / "facts" / f"{key}.json"
+
+
+def _expected_etag(written: bytes | Sequence[Part]) -> str:
+    if isinstance(written, bytes):
+        etags = [hashlib.md5(written, usedforsecurity=False).hexdigest()]
+    else:
+        etags = [part.etag for part in written]
+    joined = b"".join(bytes.fromhex(etag) for etag in etags)
+    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(etags)}"
 
 
 def _keys(folder: Path, prefix: str) -> Iterator[str]:
@@ -222,7 +233,7 @@ def _sync(path: Path) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound("object") from error
     except OSError as error:
         raise Unavailable("objects", "The folder of objects does not answer.") from error

@@ -5,16 +5,14 @@ because some stores accept a wrong payload hash. Where a store has no conditiona
 before the write and the database's unique key stand in.
 """
 
-import base64
 import contextlib
-import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, Final
 
-from shared.adapters.client_s3 import NoConditions, S3Place, s3_client, translated
+from shared.adapters.client_s3 import NoConditions, S3Place, begun, s3_client, translated
+from shared.adapters.digests_s3 import bare, base64_of, expected
 from shared.errors import KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
 from shared.ports import OpenMultipart, Part, StoredObject
@@ -39,10 +37,10 @@ class S3Objects:
                 Body=body,
                 ContentType=content_type,
                 Metadata={_UPLOAD_ID: upload_id},
-                ChecksumCRC64NVME=_base64(crc64(body)),
+                ChecksumCRC64NVME=base64_of(crc64(body)),
                 **condition,
             )
-            return _bare(answer["ETag"])
+            return bare(answer["ETag"])
 
         return self._create_only(key, write)
 
@@ -64,23 +62,23 @@ class S3Objects:
         with body.getbuffer() as content:
             length, checksum = len(content), crc64(content)
         body.seek(0)
-        with _begun(), translated(key):
+        with begun(), translated(key):
             answer = self._client.upload_part(
                 Bucket=self._place.bucket,
                 Key=key,
                 UploadId=multipart_id,
                 PartNumber=number,
                 Body=body,
-                ChecksumCRC64NVME=_base64(checksum),
+                ChecksumCRC64NVME=base64_of(checksum),
             )
-        return Part(number, offset, length, _bare(answer["ETag"]), checksum)
+        return Part(number, offset, length, bare(answer["ETag"]), checksum)
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
         listed: Any = [
             {
                 "PartNumber": part.number,
                 "ETag": f'"{part.etag}"',
-                "ChecksumCRC64NVME": _base64(part.crc64),
+                "ChecksumCRC64NVME": base64_of(part.crc64),
             }
             for part in parts
         ]
@@ -93,9 +91,9 @@ class S3Objects:
                 MultipartUpload={"Parts": listed},
                 **condition,
             )
-            return _bare(answer["ETag"])
+            return bare(answer["ETag"])
 
-        with _begun():
+        with begun():
             try:
                 return self._create_only(key, write)
             except NotFound as error:
@@ -113,23 +111,27 @@ class S3Objects:
         except NotFound:
             return
 
-    def expected_etag(self, body_or_parts: bytes | Sequence[Part]) -> str:
-        if isinstance(body_or_parts, bytes):
-            return hashlib.md5(body_or_parts, usedforsecurity=False).hexdigest()
-        joined = b"".join(bytes.fromhex(part.etag) for part in body_or_parts)
-        digest = hashlib.md5(joined, usedforsecurity=False).hexdigest()
-        return f"{digest}-{len(body_or_parts)}"
+    def holds(self, key: str, upload_id: str, written: bytes | Sequence[Part]) -> str | None:
+        head = self._head(key, ChecksumMode="ENABLED")
+        if head is None or head["Metadata"].get("upload-id") != upload_id:
+            return None
+        etag, size, checksum = expected(written)
+        if head["ContentLength"] != size:
+            return None
+        there = bare(head["ETag"])
+        # An object that is encrypted with a key of KMS has an ETag that says nothing of its bytes.
+        said = head.get("ChecksumCRC64NVME")
+        agrees = there == etag if said is None else said == checksum
+        return there if agrees else None
 
     def find(self, key: str) -> StoredObject | None:
-        try:
-            with translated(key):
-                head = self._client.head_object(Bucket=self._place.bucket, Key=key)
-        except NotFound:
+        head = self._head(key)
+        if head is None:
             return None
         return StoredObject(
             key,
             head["ContentLength"],
-            _bare(head["ETag"]),
+            bare(head["ETag"]),
             head["ContentType"],
             head["LastModified"],
             head["Metadata"],
@@ -161,7 +163,7 @@ class S3Objects:
                     yield StoredObject(
                         each["Key"],
                         each["Size"],
-                        _bare(each["ETag"]),
+                        bare(each["ETag"]),
                         "",
                         each["LastModified"],
                         {},
@@ -215,6 +217,13 @@ class S3Objects:
         with translated(bucket):
             self._client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
 
+    def _head(self, key: str, **how: Any) -> Mapping[str, Any] | None:
+        try:
+            with translated(key):
+                return dict(self._client.head_object(Bucket=self._place.bucket, Key=key, **how))
+        except NotFound:
+            return None
+
     def _create_only(self, key: str, write: Any) -> str:
         if self._conditional:
             try:
@@ -230,20 +239,3 @@ class S3Objects:
     def _blocks(self, key: str, body: Any) -> Iterator[bytes]:
         with translated(key), body:
             yield from body.iter_chunks(256 * 1024)
-
-
-@contextmanager
-def _begun() -> Iterator[None]:
-    """Say of a multipart upload that somebody aborted: it has to begin again."""
-    try:
-        yield
-    except NotFound as error:
-        raise Unavailable("objects", "The multipart upload is gone.") from error
-
-
-def _bare(etag: str) -> str:
-    return etag.strip('"')
-
-
-def _base64(checksum: int) -> str:
-    return base64.b64encode(checksum.to_bytes(8, "big")).decode()

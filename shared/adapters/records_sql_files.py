@@ -49,7 +49,10 @@ class SqlFileRows:
         return _file(stored, file.thumbnails)
 
     def find(self, file_id: str) -> File | None:
-        return next(iter(self._with_thumbnails(select(files).where(files.c.id == file_id))), None)
+        return next(iter(self.many([file_id])), None)
+
+    def many(self, file_ids: Sequence[str]) -> list[File]:
+        return list(self._with_thumbnails(select(files).where(files.c.id.in_(file_ids))))
 
     def page(self, query: FileQuery) -> list[File]:
         column = files.c[query.sort]

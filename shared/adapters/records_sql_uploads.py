@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from shared.adapters.sql_rows import insert_unless_there, value
 from shared.adapters.sql_time import db_now
-from shared.adapters.tables import chunks, idempotency, objects, uploads
+from shared.adapters.tables import chunks, idempotency, jobs, objects, uploads
 from shared.model.lifecycle import FINAL_UPLOADS, Event, UploadState, upload_change
 from shared.model.upload import Chunk, Upload
 from shared.records import ObjectState
@@ -104,6 +104,14 @@ class SqlUploadRows:
     def failed(self, older_than: timedelta, limit: int) -> list[Upload]:
         here = and_(uploads.c.state == UploadState.FAILED, or_(_has_chunks(), _has_room()))
         return self._since(older_than, limit, here)
+
+    def jobless(self, older_than: timedelta, limit: int) -> list[Upload]:
+        without = ~exists().where(jobs.c.upload_id == uploads.c.id)
+        return self._since(older_than, limit, and_(uploads.c.state == UploadState.SEALED, without))
+
+    def hoarding(self, older_than: timedelta, limit: int) -> list[Upload]:
+        ended = uploads.c.state.in_(FINAL_UPLOADS - {UploadState.FAILED})
+        return self._since(older_than, limit, and_(ended, uploads.c.reserved != 0))
 
     def hold(self, upload_id: str, state: UploadState) -> bool:
         # An UPDATE locks the row on both databases; `updated_at` stays what it was.

@@ -52,6 +52,8 @@ class DiskChunkWriter:
             os.fdatasync(self._descriptor())
             self._close()
             _sync_folder(self._path.parent)
+            # Another writer may have made the upload's folder just now, and not synced it yet.
+            _sync_folder(self._path.parent.parent)
 
     def drop(self) -> None:
         self._close()
@@ -85,6 +87,7 @@ class DiskStaging:
     def __init__(self, root: Path, *, floor: int = 0) -> None:
         self._root = root
         self._floor = floor
+        self._shards: set[str] = set()  # those whose entries are known to be synced
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def writer(
@@ -93,6 +96,7 @@ class DiskStaging:
         if self.free_bytes() - (length or 0) < self._floor:
             raise StorageFull("There is no room for more uploads now; try again later.")
         name = f"{number:08d}.{offset:015d}.{secrets.token_hex(6)}"
+        self._make_shard(upload_id[-2:])
         return DiskChunkWriter(self._folder(upload_id) / name, length)
 
     def read(self, chunk: Chunk, block_size: int) -> Iterator[bytes]:
@@ -125,9 +129,24 @@ class DiskStaging:
                         touched_at = datetime.fromtimestamp(facts.st_mtime, UTC)
                         yield StagedChunk(folder.name, path.name, facts.st_size, touched_at)
 
+    def sizes(self, upload_id: str) -> dict[str, int]:
+        found = {}
+        with _translated():
+            for path in _content(self._folder(upload_id)):
+                with contextlib.suppress(FileNotFoundError):
+                    found[path.name] = path.stat().st_size
+        return found
+
     def free_bytes(self) -> int:
         with _translated():
             return shutil.disk_usage(self._root).free
+
+    def _make_shard(self, shard: str) -> None:
+        if shard not in self._shards:
+            with _translated():
+                (self._root / shard).mkdir(mode=0o700, exist_ok=True)
+                _sync_folder(self._root)
+            self._shards.add(shard)
 
     def _folder(self, upload_id: str) -> Path:
         return self._root / upload_id[-2:] / upload_id
@@ -137,19 +156,11 @@ def _opened(path: Path) -> int:
     """Make a file that was not there, in a folder that is made where it is missing."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     for _ in range(_TRIES):
-        _make_folder(path.parent)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         # Whoever discards the last chunk of an upload removes its folder, maybe just now.
         with contextlib.suppress(FileNotFoundError):
             return os.open(path, flags, 0o600)
     return os.open(path, flags, 0o600)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each on durable storage."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _sync_folder(folder.parent)
 
 
 def _content(folder: Path) -> Sequence[Path]:
@@ -157,13 +168,6 @@ def _content(folder: Path) -> Sequence[Path]:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return ()  # gone meanwhile, or nothing of ours
-
-
-def _names(folder: Path) -> Iterator[StagedChunk]:
-    for path in folder.iterdir():
-        facts = path.stat()
-        touched_at = datetime.fromtimestamp(facts.st_mtime, UTC)
-        yield StagedChunk(folder.name, path.name, facts.st_size, touched_at)
 
 
 def _sync_folder(folder: Path) -> None:

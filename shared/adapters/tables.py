@@ -109,6 +109,22 @@ jobs = Table(
     Index(None, "finished_at"),
 )
 
+job_steps = Table(
+    "job_steps",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("job_id", _ID, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("step", String(32), nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("worker", String(255)),
+    Column("outcome", String(16)),
+    Column("error", JSON(none_as_null=True)),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Index(None, "job_id", "id"),
+)
+
 files = Table(
     "files",
     metadata,
@@ -140,6 +156,10 @@ files = Table(
     Index(None, "tenant", "owner", "created_at", "id"),
     Index(None, "tenant", "owner", "filename", "id"),
     Index(None, "tenant", "owner", "size", "id"),
+    # For those who see the whole tenant.
+    Index(None, "tenant", "created_at", "id"),
+    Index(None, "tenant", "filename", "id"),
+    Index(None, "tenant", "size", "id"),
     Index(None, "tenant", "reference"),
 )
 

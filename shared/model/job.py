@@ -1,8 +1,9 @@
 """A job: what turns a sealed upload into a file, and what the client polls."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from shared.model.file import File
@@ -53,10 +54,60 @@ class Job:
         return min(99, 100 * self.done // self.total) if self.total else 0
 
 
+class Outcome(StrEnum):
+    """How a step came to its end. `lost`: its worker was not heard of any more."""
+
+    FINISHED = "finished"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    PUT_OFF = "put_off"
+    HANDED_BACK = "handed_back"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """One run of one step, in the timeline of its job. `run` counts the claims of the job."""
+
+    step: str
+    run: int
+    attempt: int
+    worker: str | None
+    outcome: Outcome | None
+    error: Mapping[str, Any] | None
+    started_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def took(self) -> timedelta | None:
+        return None if self.finished_at is None else self.finished_at - self.started_at
+
+
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A job with the file it became, if it did. `seen_at` is when the database said so."""
+    """A job with the file it became, if it did. `seen_at` is the database's time of that."""
 
     job: Job
     file: File | None
     seen_at: datetime
+
+    @property
+    def visible_file(self) -> File | None:
+        """The file, unless it is deleted or its time is over."""
+        hidden = self.file is not None and self.file.is_hidden(lambda: self.seen_at)
+        return None if hidden else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A status on the board, and how long ago it was put there, by the board's own clock."""
+
+    status: JobStatus
+    age: timedelta
+
+    @property
+    def present(self) -> JobStatus:
+        """The status at the database's time of now: two clocks are never compared."""
+        return replace(self.status, seen_at=self.status.seen_at + self.age)

@@ -13,6 +13,7 @@ from shared.errors import Unprocessable
 
 MAX_NAME_BYTES: Final = 255
 MAX_FOLDER_BYTES: Final = 512
+MAX_COMPONENT_BYTES: Final = 200  # file systems end at 255
 _KEY_NAME_BYTES: Final = 120
 
 
@@ -41,6 +42,8 @@ def clean_folder(folder: str | None) -> str | None:
     path = "/".join(parts)
     if len(path.encode()) > MAX_FOLDER_BYTES:
         raise Unprocessable("The folder is longer than 512 bytes.", pointer="/folder")
+    if any(len(part.encode()) > MAX_COMPONENT_BYTES for part in parts):
+        raise Unprocessable("A part of the folder is longer than 200 bytes.", pointer="/folder")
     return path
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.records.files import FileRows, ObjectRecord, ObjectRows, ObjectState, QuotaRows
-from shared.records.jobs import JobRows, LeaseRows
+from shared.records.jobs import JobRows, LeaseRows, StepRows
 from shared.records.uploads import ChunkRows, UploadRows
 from shared.records.webhooks import WebhookRows
 
@@ -23,6 +23,7 @@ __all__ = [
     "ObjectState",
     "QuotaRows",
     "Records",
+    "StepRows",
     "Transaction",
     "UploadRows",
     "WebhookRows",
@@ -40,6 +41,9 @@ class Transaction(Protocol):
 
     @property
     def jobs(self) -> JobRows: ...
+
+    @property
+    def steps(self) -> StepRows: ...
 
     @property
     def files(self) -> FileRows: ...

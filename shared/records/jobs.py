@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from shared.model.job import Job
+from shared.model.job import Job, Outcome, StepRun
 from shared.model.lifecycle import Event
 
 
@@ -15,7 +15,9 @@ class JobRows(Protocol):
 
     def of_upload(self, upload_id: str) -> Job | None: ...
 
-    def many(self, job_ids: Sequence[str]) -> list[Job]: ...
+    def many(self, job_ids: Sequence[str]) -> list[Job]:
+        """Return those that are there, in any order."""
+        ...
 
     def claim(self, job_id: str, worker: str, lease: timedelta, max_attempts: int) -> Job | None:
         """Take a due queued job, or one whose lease ran out and that has attempts left."""
@@ -46,6 +48,22 @@ class JobRows(Protocol):
         ...
 
     def drop(self, job_ids: Sequence[str]) -> None: ...
+
+
+class StepRows(Protocol):
+    """The timelines of jobs: what each claim ran, and how it ended."""
+
+    def begin(self, job: Job) -> None:
+        """Note that the job's step runs now; the step before it has finished."""
+        ...
+
+    def end(self, job_id: str, outcome: Outcome, error: Mapping[str, Any] | None = None) -> None:
+        """End whatever step of the job is still running."""
+        ...
+
+    def of_job(self, job_id: str, limit: int) -> list[StepRun]:
+        """Return the latest `limit` runs, the oldest of them first."""
+        ...
 
 
 class LeaseRows(Protocol):

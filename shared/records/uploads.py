@@ -41,6 +41,14 @@ class UploadRows(Protocol):
         """Return uploads that failed that long ago and still hold bytes or room."""
         ...
 
+    def jobless(self, older_than: timedelta, limit: int) -> list[Upload]:
+        """Return uploads that were sealed that long ago and have no job."""
+        ...
+
+    def hoarding(self, older_than: timedelta, limit: int) -> list[Upload]:
+        """Return uploads that ended that long ago, other than failed, and still reserve room."""
+        ...
+
     def hold(self, upload_id: str, state: UploadState) -> bool:
         """Keep the upload in `state` until the transaction ends; False when it is elsewhere."""
         ...

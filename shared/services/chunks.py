@@ -3,7 +3,8 @@
 No locks: one row decides. Who loses a race has changed nothing and drops its bytes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,8 +15,10 @@ from shared.errors import (
     DigestMismatch,
     NotReceiving,
     OffsetMismatch,
+    OutcomeUnknown,
     QuotaExceeded,
     TooLarge,
+    Unavailable,
 )
 from shared.model.caller import Caller, Scope
 from shared.model.coverage import layout_of
@@ -24,7 +27,7 @@ from shared.model.lifecycle import UploadState
 from shared.model.upload import Chunk, Receipt, Upload
 from shared.ports import Body, Staging
 from shared.records import Records, Transaction
-from shared.services.finding import find_upload
+from shared.services.finding import find_upload, looked_up
 from shared.services.intake import HEAD_BYTES, Intake
 from shared.services.screening import Screening
 
@@ -33,9 +36,12 @@ MOST_CHUNKS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ChunkService:
+    """`roll` is the length in bytes at which a stream is committed and goes on in a new chunk."""
+
     records: Records
     staging: Staging
     screening: Screening
+    roll: int
 
     def put(
         self, caller: Caller, upload_id: str, number: int, body: Body, sha256: bytes | None
@@ -48,7 +54,10 @@ class ChunkService:
         """
         upload, before = self._receiving(caller, upload_id, number)
         length = self._expected_length(upload, number, body)
-        with self._intake(upload, number, 0, length, digest=sha256 is not None) as intake:
+        # Small chunks of unknown number must not become small files: one that is longer is not cut.
+        roll = max(upload.chunk_size, self.roll)
+        intake = self._intake(upload, number, 0, length, roll=roll, digest=sha256 is not None)
+        with self._unless_ended(upload), intake:
             intake.take(body)
             _refuse_damage(intake, body, length, sha256)
             if before:
@@ -80,9 +89,16 @@ class ChunkService:
             self._commit(upload, [chunk], at=chunk.offset)
             intake.commit()
 
-        with self._intake(
-            upload, 0, offset, body.length, digest=whole, keep=None if whole else keep
-        ) as intake:
+        intake = self._intake(
+            upload,
+            0,
+            offset,
+            body.length,
+            roll=self.roll,
+            digest=whole,
+            keep=None if whole else keep,
+        )
+        with self._unless_ended(upload), intake:
             intake.take(body)
             if whole:
                 _refuse_damage(intake, body, body.length, sha256)
@@ -96,7 +112,7 @@ class ChunkService:
             upload = find_upload(rows, caller, upload_id)
             before = rows.chunks.of(upload_id, number) if number or upload.received else []
         if upload.state is not UploadState.RECEIVING and not before:
-            raise NotReceiving(f"This upload is {upload.state}.", state=str(upload.state))
+            raise _not_receiving(upload)
         return upload, before
 
     def _expected_length(self, upload: Upload, number: int, body: Body) -> int | None:
@@ -135,6 +151,7 @@ class ChunkService:
         offset: int,
         expected: int | None,
         *,
+        roll: int,
         digest: bool,
         keep: Callable[[Chunk], None] | None = None,
     ) -> Intake:
@@ -148,7 +165,7 @@ class ChunkService:
             upload.id,
             number=number,
             offset=offset,
-            roll=upload.chunk_size,
+            roll=roll,
             expected=expected,
             limit=self._room(upload) if expected is None else expected,
             digest=digest,
@@ -161,23 +178,44 @@ class ChunkService:
             return
         length = sum(chunk.length for chunk in chunks)
         reserve = length if upload.size is None else 0
-        with self.records.begin() as rows:
-            if not rows.uploads.add_bytes(upload.id, length, at=at, reserve=reserve):
-                self._lost(rows, upload, at)
-            if not rows.chunks.add(chunks):
-                raise ChunkConflict("Other bytes came first.")
-            if reserve and not rows.quotas.reserve(upload.tenant, reserve):
-                raise QuotaExceeded("This tenant's quota is used up.")
+        try:
+            with self.records.begin() as rows:
+                if not rows.uploads.add_bytes(upload.id, length, at=at, reserve=reserve):
+                    self._lost(rows, upload, at)
+                if not rows.chunks.add(chunks):
+                    raise ChunkConflict("Other bytes came first.")
+                if reserve and not rows.quotas.reserve(upload.tenant, reserve):
+                    raise QuotaExceeded("This tenant's quota is used up.")
+        except OutcomeUnknown as lost:
+            name = chunks[0].name
+            looked_up(self.records, lost, lambda rows: name in rows.chunks.names(upload.id) or None)
+
+    @contextmanager
+    def _unless_ended(self, upload: Upload) -> Iterator[None]:
+        """Whoever cancels takes the folder away under a writer: then say so, not that it is gone."""
+        try:
+            yield
+        except Unavailable as error:
+            if error.code == "staging_unavailable":
+                with self.records.read() as rows:
+                    now = rows.uploads.find(upload.id) or upload
+                if now.state is not UploadState.RECEIVING:
+                    raise _not_receiving(now) from error
+            raise
 
     def _lost(self, rows: Transaction, upload: Upload, at: int | None) -> None:
         now = rows.uploads.find(upload.id) or upload
         if at is not None and now.state is UploadState.RECEIVING:
             raise _elsewhere(now)
-        raise NotReceiving(f"This upload is {now.state}.", state=str(now.state))
+        raise _not_receiving(now)
 
     def _rows(self, upload: Upload, number: int) -> list[Chunk]:
+        """Return the rows that came first, unless a cancel has taken them away again."""
         with self.records.read() as rows:
-            return rows.chunks.of(upload.id, number)
+            found = rows.chunks.of(upload.id, number)
+            if not found:
+                raise _not_receiving(rows.uploads.find(upload.id) or upload)
+            return found
 
     def _repeat(self, upload: Upload, before: Sequence[Chunk], again: Sequence[Chunk]) -> Receipt:
         number = before[0].number
@@ -199,6 +237,10 @@ def _refuse_damage(intake: Intake, body: Body, expected: int | None, sha256: byt
         raise BodyCut("A chunk has at least one byte.", expected=1, received=0)
     if sha256 is not None and intake.sha256 != sha256:
         raise DigestMismatch("The body's SHA-256 is not the one in Content-Digest.")
+
+
+def _not_receiving(upload: Upload) -> NotReceiving:
+    return NotReceiving(f"This upload is {upload.state}.", state=str(upload.state))
 
 
 def _elsewhere(upload: Upload) -> OffsetMismatch:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from shared.errors import AppError, LeaseLost
 from shared.model.file import File
-from shared.model.job import Job, JobStatus
+from shared.model.job import Job, JobStatus, Outcome
 from shared.model.lifecycle import Event
 from shared.model.upload import Chunk, Upload
 from shared.model.webhook import EventType
@@ -67,12 +67,17 @@ class ClaimService:
         with self.records.begin() as rows:
             return rows.jobs.beat(claim.job.id, claim.job.fence, self.rules.lease)
 
-    def note(self, claim: Claim, step: str, done: int) -> None:
-        """Say which step the job is at and how many bytes are done."""
+    def begin_step(self, claim: Claim, step: str, done: int) -> None:
+        """Say that a step begins, on the board and in the job's timeline."""
         with self.records.begin() as rows:
-            job = rows.jobs.note(claim.job.id, claim.job.fence, step, done)
-        if job is None:
-            raise LeaseLost("Somebody else holds this job.")
+            job = self._noted(rows, claim, step, done)
+            rows.steps.begin(job)
+        self._show(job)
+
+    def note(self, claim: Claim, step: str, done: int) -> None:
+        """Say how many bytes are done."""
+        with self.records.begin() as rows:
+            job = self._noted(rows, claim, step, done)
         self._show(job)
 
     def intend(self, claim: Claim, keys: Sequence[str]) -> None:
@@ -93,7 +98,7 @@ class ClaimService:
         """Make the file: its row, its objects, quota and webhooks, in one transaction."""
         upload = claim.upload
         with self.records.begin() as rows:
-            job = self._settle(rows, claim, Event.PUBLISH, done=claim.job.total)
+            job = self._settle(rows, claim, Event.PUBLISH, Outcome.FINISHED, done=claim.job.total)
             made = rows.files.add(
                 file, None if upload.expires_in is None else timedelta(seconds=upload.expires_in)
             )
@@ -109,11 +114,13 @@ class ClaimService:
     def reject(self, claim: Claim, because: AppError) -> None:
         """The file itself is at fault: the job ends and its room is given back."""
         with self.records.begin() as rows:
-            job = self._settle(rows, claim, Event.REJECT, error=problem(because))
+            job = self._settle(rows, claim, Event.REJECT, Outcome.REJECTED, error=problem(because))
             release(rows, claim.upload.id)
             if claim.job.fence == 1:
-                # The first and only claim, and it did not come to publish: nothing was written.
-                rows.objects.drop([each.key for each in rows.objects.of_upload(claim.upload.id)])
+                # The first and only claim, and it did not come to publish. Of a multipart that was
+                # begun parts may be left: its row stays for the sweep.
+                intents = rows.objects.of_upload(claim.upload.id)
+                rows.objects.drop([each.key for each in intents if each.multipart_id is None])
             owed = self.events.of_upload(rows, EventType.REJECTED, claim.upload, job)
         self._show(job)
         self.staging.clear(claim.upload.id)
@@ -122,14 +129,14 @@ class ClaimService:
     def give_up(self, claim: Claim, error: Mapping[str, Any]) -> None:
         """We are at fault: the job ends, its bytes and room are kept for a retry."""
         with self.records.begin() as rows:
-            job = self._settle(rows, claim, Event.GIVE_UP, error=dict(error))
+            job = self._settle(rows, claim, Event.GIVE_UP, Outcome.FAILED, error=dict(error))
             owed = self.events.of_upload(rows, EventType.FAILED, claim.upload, job)
         self._show(job)
         self._deliver(owed)
 
     def hand_back(self, claim: Claim) -> None:
         """Let the job go as if it had not been claimed: the worker is stopping."""
-        self._back(claim, attempts=claim.job.attempts - 1, pause=timedelta())
+        self._back(claim, Outcome.HANDED_BACK, attempts=claim.job.attempts - 1, pause=timedelta())
         self.dispatcher.process(claim.job.id)
 
     def try_again(self, claim: Claim, error: Mapping[str, Any]) -> None:
@@ -137,7 +144,7 @@ class ClaimService:
         if claim.job.attempts >= self.rules.max_attempts:
             self.give_up(claim, error)
         else:
-            self._back(claim, error=dict(error), pause=OUTAGE_PAUSES[0])
+            self._back(claim, Outcome.INTERRUPTED, error=dict(error), pause=OUTAGE_PAUSES[0])
 
     def sit_out(self, claim: Claim, outage: AppError) -> None:
         """A part does not answer: give the attempt back and wait longer each time, a day at most."""
@@ -148,6 +155,7 @@ class ClaimService:
         else:
             self._back(
                 claim,
+                Outcome.PUT_OFF,
                 attempts=claim.job.attempts - 1,
                 outages=outages + 1,
                 error=problem(outage),
@@ -173,20 +181,30 @@ class ClaimService:
         upload = rows.uploads.find(known.upload_id)
         if job is None or upload is None:
             raise LeaseLost("Somebody else holds this job, or it has to wait.")
+        rows.steps.end(job.id, Outcome.LOST)  # of the one whose lease ran out
         return Claim(job, upload, rows.chunks.of(upload.id))
 
-    def _back(self, claim: Claim, **changes: Any) -> None:
+    def _back(self, claim: Claim, outcome: Outcome, **changes: Any) -> None:
         with self.records.begin() as rows:
-            job = self._settle(rows, claim, Event.HAND_BACK, dispatched_at=None, **changes)
+            job = self._settle(rows, claim, Event.HAND_BACK, outcome, dispatched_at=None, **changes)
         self._show(job)
 
-    def _settle(self, rows: Transaction, claim: Claim, event: Event, **changes: Any) -> Job:
+    def _noted(self, rows: Transaction, claim: Claim, step: str, done: int) -> Job:
+        job = rows.jobs.note(claim.job.id, claim.job.fence, step, done)
+        if job is None:
+            raise LeaseLost("Somebody else holds this job.")
+        return job
+
+    def _settle(
+        self, rows: Transaction, claim: Claim, event: Event, outcome: Outcome, **changes: Any
+    ) -> Job:
         # The upload's row first, then the job's, as whoever cancels does: in two orders they could
         # wait for each other.
         here = rows.uploads.advance(claim.upload.id, event)
         job = rows.jobs.advance(claim.job.id, event, fence=claim.job.fence, **changes)
         if job is None or not here:
             raise LeaseLost("Somebody else holds this job.")
+        rows.steps.end(job.id, outcome, changes.get("error"))
         return job
 
     def _refuse_lost(self, rows: Transaction, claim: Claim) -> None:

@@ -1,13 +1,17 @@
 """Lookups that end in `NotFound` for what is not there and for what is somebody else's."""
 
+from collections.abc import Callable
+from typing import TypeVar
 from uuid import UUID
 
-from shared.errors import NotFound
+from shared.errors import NotFound, OutcomeUnknown, Unavailable
 from shared.model.caller import Caller
 from shared.model.file import File
 from shared.model.job import Job
 from shared.model.upload import Upload
-from shared.records import Transaction
+from shared.records import Records, Transaction
+
+Found = TypeVar("Found")
 
 
 def find_upload(rows: Transaction, caller: Caller, upload_id: str) -> Upload:
@@ -25,15 +29,30 @@ def find_job(rows: Transaction, caller: Caller, job_id: str) -> Job:
 
 
 def find_file(rows: Transaction, caller: Caller, file_id: str, *, deleted: bool = False) -> File:
-    """Return a file; one that is softly deleted only with `deleted`."""
+    """Return a file; one that is hidden only with `deleted`."""
     file = rows.files.find(file_id) if is_id(file_id) else None
     if file is None or not caller.sees(tenant=file.tenant, owner=file.owner):
         raise NotFound("file")
-    gone = file.deleted_at is not None
-    expired = file.expires_at is not None and file.expires_at <= rows.now()
-    if (gone or expired) and not deleted:
+    if not deleted and file.is_hidden(rows.now):
         raise NotFound("file")
     return file
+
+
+def looked_up(
+    records: Records, lost: OutcomeUnknown, look: Callable[[Transaction], Found | None]
+) -> Found:
+    """Return what a commit whose answer was lost has made; raises `lost` when it is not there.
+
+    Not there is no proof: the commit may still be on its way. Then the client asks again.
+    """
+    try:
+        with records.read() as rows:
+            found = look(rows)
+    except Unavailable:
+        found = None
+    if found is None:
+        raise lost
+    return found
 
 
 def is_id(text: str) -> bool:

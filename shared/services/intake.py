@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from shared.errors import TooLarge, Unavailable
+from shared.errors import AppError, OutcomeUnknown, TooLarge
 from shared.model.digest import crc64
 from shared.model.upload import Chunk
 from shared.ports import Body, ChunkWriter, Staging
@@ -56,6 +56,7 @@ class Intake:
         self.length = 0
         self.chunks: list[Chunk] = []
         self._uncommitted: list[Chunk] = []
+        self._is_told = False  # of chunks, so that there may be rows
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +70,9 @@ class Intake:
         if self._writer is not None:
             self._writer.drop()
         # A commit whose answer was lost may have happened: then rows point at these bytes, and
-        # the sweep, which looks at the rows, decides.
-        if not isinstance(error, Unavailable):
+        # the sweep, which looks at the rows, decides. So may one before a fault nobody expected.
+        unexpected = self._is_told and not (error is None or isinstance(error, AppError))
+        if not unexpected and not isinstance(error, OutcomeUnknown):
             self._staging.discard(self._place[0], [chunk.name for chunk in self._uncommitted])
 
     @property
@@ -111,6 +113,7 @@ class Intake:
         if self._look is not None:
             self._show_head(self._look)
         self._roll_over()
+        self._is_told = True
 
     def _append(self, piece: bytes) -> None:
         if self._writer is None:
@@ -147,6 +150,7 @@ class Intake:
         self.chunks.append(chunk)
         self._uncommitted.append(chunk)
         if self._keep is not None:
+            self._is_told = True
             self._keep(chunk)
 
     def _show_head(self, look: Callable[[bytes], None]) -> None:

@@ -1,20 +1,21 @@
-"""Finds work that the broker forgot, or whose worker died, and rings again.
+"""Finds work that the broker forgot, or whose worker died, and rings again; mends what should not be.
 
 It rings at most once a stale window for a job, and not while the queue holds more than the database
 knows to be waiting: a slow worker is no forgotten message.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Final
 
 from shared.errors import LeaseLost
 from shared.model.job import Job
-from shared.model.lifecycle import JobState
+from shared.model.lifecycle import JobState, UploadState
 from shared.ports import Dispatcher
 from shared.records import Records
 from shared.services.claims import ClaimService
+from shared.services.jobs import JobService
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ class Reconciled:
     rung: int = 0
     buried: int = 0
     deliveries: int = 0
+    queued: int = 0
+    released: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Reconciler:
     records: Records
     dispatcher: Dispatcher
     claims: ClaimService
+    jobs: JobService
     holder: str
     lease: timedelta
     stale: timedelta
@@ -47,12 +51,38 @@ class Reconciler:
         with self.records.begin() as rows:
             if not rows.leases.take(_LEASE_NAME, self.holder, self.lease):
                 return None
+        queued, released = self._queue_jobless(), self._release_hoarded()
         rung, buried = self._jobs()
-        done = Reconciled(rung, buried, self._deliveries())
+        done = Reconciled(rung, buried, self._deliveries(), queued, released)
         if done != Reconciled():
-            facts = {"rung": rung, "buried": buried, "deliveries": done.deliveries}
-            log.info("work_reconciled", extra=facts)
+            log.info("work_reconciled", extra=asdict(done))
         return done
+
+    def _queue_jobless(self) -> int:
+        """Give a job to uploads that were sealed without one: it is their only way on."""
+        with self.records.read() as rows:
+            jobless = rows.uploads.jobless(self.stale, _BATCH)
+        for upload in jobless:
+            with self.records.begin() as rows:
+                if not rows.uploads.hold(upload.id, UploadState.SEALED):
+                    continue
+                job = self.jobs.queue(rows, upload, upload.received)
+            self.jobs.announce(job)
+            log.error("job_was_missing", extra={"upload_id": upload.id})
+        return len(jobless)
+
+    def _release_hoarded(self) -> int:
+        """Give back the room that uploads reserved which have ended."""
+        with self.records.read() as rows:
+            hoarding = rows.uploads.hoarding(self.stale, _BATCH)
+        for upload in hoarding:
+            with self.records.begin() as rows:
+                if rows.uploads.hold(upload.id, upload.state):
+                    kept = rows.uploads.find(upload.id) or upload
+                    rows.quotas.release(kept.tenant, kept.reserved)
+                    rows.uploads.settle(kept.id, reserved=0)
+            log.error("room_was_hoarded", extra={"upload_id": upload.id})
+        return len(hoarding)
 
     def _jobs(self) -> tuple[int, int]:
         with self.records.read() as rows:

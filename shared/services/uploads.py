@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from uuid_utils.compat import uuid7
 
@@ -10,34 +9,24 @@ from shared.errors import (
     ChunksMissing,
     Conflict,
     NotReceiving,
+    OutcomeUnknown,
     QuotaExceeded,
     Unprocessable,
 )
 from shared.model import coverage, naming
 from shared.model.caller import Caller, Scope
-from shared.model.digest import agreed_sha256, is_sha256
-from shared.model.job import Job
+from shared.model.digest import agreed_sha256
+from shared.model.job import Job, Outcome
 from shared.model.lifecycle import Event, UploadState
-from shared.model.media import canonical
 from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
-from shared.services.chunks import MOST_CHUNKS
-from shared.services.finding import find_upload
+from shared.services.drafting import UploadRules, drafted
+from shared.services.finding import find_upload, looked_up
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
 from shared.services.jobs import JobService
 from shared.services.screening import Screening
-
-
-@dataclass(frozen=True, slots=True)
-class UploadRules:
-    """`chunk_size` in bytes when the client names none; `lifetime` of an unfinished upload."""
-
-    chunk_size: int
-    lifetime: timedelta
-    max_chunks: int = MOST_CHUNKS
-    allow_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +51,23 @@ class UploadService:
         Raises `Unprocessable`, `Unsupported`, `TooLarge`, `QuotaExceeded`, `IdempotencyMisuse`.
         """
         caller.require(Scope.FILES_WRITE)
-        upload = self._drafted(caller, new, str(uuid7()))
-        with self.records.begin() as rows:
-            if idempotency_key is not None:
-                first = first_result(rows, upload, idempotency_key, fingerprint_of(new))
-                if first is not None:
-                    return first
-            return self._add(rows, upload)
+        upload = drafted(
+            caller,
+            new,
+            str(uuid7()),
+            screening=self.screening,
+            rules=self.rules,
+            now=self.clock.now(),
+        )
+        try:
+            with self.records.begin() as rows:
+                if idempotency_key is not None:
+                    first = first_result(rows, upload, idempotency_key, fingerprint_of(new))
+                    if first is not None:
+                        return first
+                return self._add(rows, upload)
+        except OutcomeUnknown as lost:
+            return looked_up(self.records, lost, lambda rows: rows.uploads.find(upload.id))
 
     def begin_submission(self, caller: Caller, filename: str) -> Intake:
         """Begin to store a file that comes whole in one request, before its upload has a row."""
@@ -93,21 +92,30 @@ class UploadService:
         """Open, fill and seal an upload from a finished intake, in one transaction."""
         caller.require(Scope.FILES_WRITE)
         new = replace(new, size=intake.length)
-        upload = self._drafted(caller, new, intake.upload_id)
+        upload = drafted(
+            caller,
+            new,
+            intake.upload_id,
+            screening=self.screening,
+            rules=self.rules,
+            now=self.clock.now(),
+        )
         self.screening.judge(upload, intake.head, intake.length)
-        with self.records.begin() as rows:
-            if idempotency_key is not None:
-                content = [(chunk.length, chunk.crc64) for chunk in intake.chunks]
-                first = first_result(
-                    rows, upload, idempotency_key, fingerprint_of(new, content=content)
-                )
-                if first is not None:
-                    return _job_of(rows, first)
-            self._add(rows, upload)
-            rows.uploads.add_bytes(upload.id, intake.length, at=0, reserve=0)
-            rows.chunks.add(intake.chunks)
-            rows.uploads.advance(upload.id, Event.SEAL)
-            job = self.jobs.queue(rows, upload, intake.length)
+        content = [(chunk.length, chunk.crc64) for chunk in intake.chunks]
+        try:
+            with self.records.begin() as rows:
+                if idempotency_key is not None:
+                    said = fingerprint_of(new, content=content)
+                    first = first_result(rows, upload, idempotency_key, said)
+                    if first is not None:
+                        return _job_of(rows, first)
+                self._add(rows, upload)
+                rows.uploads.add_bytes(upload.id, intake.length, at=0, reserve=0)
+                rows.chunks.add(intake.chunks)
+                rows.uploads.advance(upload.id, Event.SEAL)
+                job = self.jobs.queue(rows, upload, intake.length)
+        except OutcomeUnknown as lost:
+            job = looked_up(self.records, lost, lambda rows: rows.jobs.of_upload(upload.id))
         intake.commit()
         self.jobs.announce(job)
         return job
@@ -131,17 +139,20 @@ class UploadService:
         Raises `ChunksMissing` with the numbers, `NotReceiving`, `Unprocessable`.
         """
         caller.require(Scope.FILES_WRITE)
-        with self.records.begin() as rows:
-            upload = find_upload(rows, caller, upload_id)
-            sealed = rows.uploads.advance(upload_id, Event.SEAL)
-            if not sealed:
-                return _job_of(rows, upload)
-            # Read again: a chunk may have been committed before our update took the row.
-            upload = rows.uploads.find(upload_id) or upload
-            self._refuse_gaps(rows, upload, total_chunks)
-            size = upload.received
-            rows.uploads.settle(upload_id, size=size, sha256=agreed_sha256(upload.sha256, sha256))
-            job = self.jobs.queue(rows, upload, size)
+        try:
+            with self.records.begin() as rows:
+                upload = find_upload(rows, caller, upload_id)
+                sealed = rows.uploads.advance(upload_id, Event.SEAL)
+                if not sealed:
+                    return _job_of(rows, upload)
+                # Read again: a chunk may have been committed before our update took the row.
+                upload = rows.uploads.find(upload_id) or upload
+                self._refuse_gaps(rows, upload, total_chunks)
+                size, agreed = upload.received, agreed_sha256(upload.sha256, sha256)
+                rows.uploads.settle(upload_id, size=size, sha256=agreed)
+                job = self.jobs.queue(rows, upload, size)
+        except OutcomeUnknown as lost:
+            job = looked_up(self.records, lost, lambda rows: rows.jobs.of_upload(upload_id))
         self.jobs.announce(job)
         return job
 
@@ -153,65 +164,23 @@ class UploadService:
         caller.require(Scope.FILES_WRITE)
         with self.records.begin() as rows:
             upload = find_upload(rows, caller, upload_id)
-            if upload.state is UploadState.CANCELLED:
-                return
             if not rows.uploads.advance(upload_id, Event.CANCEL):
+                # Read again: it may have ended before our update came to the row.
+                upload = rows.uploads.find(upload_id) or upload
+                if upload.state is UploadState.CANCELLED:
+                    return
                 raise Conflict(
                     f"This upload is {upload.state} and can't be cancelled.",
                     state=str(upload.state),
                 )
             job = rows.jobs.of_upload(upload_id)
             if job is not None:
+                rows.steps.end(job.id, Outcome.CANCELLED)
                 job = rows.jobs.advance(job.id, Event.CANCEL)
             release(rows, upload_id)
         if job is not None:
             self.jobs.show(job)
         self.staging.clear(upload_id)
-
-    def _drafted(self, caller: Caller, new: NewUpload, upload_id: str) -> Upload:
-        # First what the file will be called: its extension is judged, not one hidden in the name.
-        filename, folder = naming.clean_filename(new.filename), naming.clean_folder(new.folder)
-        self.screening.refuse_declaration(replace(new, filename=filename))
-        if new.size == 0 and not self.rules.allow_empty:
-            raise Unprocessable("The file is empty.", pointer="/size")
-        if new.sha256 is not None and not is_sha256(new.sha256):
-            raise Unprocessable("A SHA-256 is 64 hexadecimal digits.", pointer="/sha256")
-        now = self.clock.now()
-        return Upload(
-            id=upload_id,
-            tenant=caller.tenant,
-            owner=caller.subject,
-            state=UploadState.RECEIVING,
-            filename=filename,
-            folder=folder,
-            description=new.description,
-            size=new.size,
-            chunk_size=self._chunk_size(new),
-            declared_type=canonical(new.content_type),
-            sha256=new.sha256,
-            attributes=dict(new.metadata),
-            tags=sorted(set(new.tags)),
-            is_public=new.is_public,
-            expires_in=new.expires_in,
-            reference=new.reference,
-            profile=new.profile,
-            key=naming.object_key(upload_id, filename, folder, now),
-            received=0,
-            reserved=new.size or 0,
-            created_at=now,
-            updated_at=now,
-            expires_at=now,
-        )
-
-    def _chunk_size(self, new: NewUpload) -> int:
-        if new.chunk_size is None:
-            least = -(-(new.size or 0) // self.rules.max_chunks)
-            return max(self.rules.chunk_size, least)
-        if new.size is not None and -(-new.size // new.chunk_size) > self.rules.max_chunks:
-            raise Unprocessable(
-                f"That would be more than {self.rules.max_chunks} chunks.", pointer="/chunk_size"
-            )
-        return new.chunk_size
 
     def _add(self, rows: Transaction, upload: Upload) -> Upload:
         if not rows.quotas.reserve(upload.tenant, upload.reserved):

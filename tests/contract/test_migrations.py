@@ -1,14 +1,17 @@
 """The migrations make the tables that the code knows, on each database, once."""
 
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
 
-from shared.adapters.migrate import migrate
+from shared.adapters.migrate import _LOCK, migrate
 from shared.adapters.records_sql import engine
 from shared.adapters.tables import metadata
 from tests.support import servers
@@ -35,6 +38,32 @@ def test_of_four_that_start_at_once_one_migrates(empty_url: str) -> None:
     at_once([partial(migrate, empty_url)] * 4)
 
     assert differences(empty_url) == []
+
+
+def test_a_migration_takes_the_time_it_takes(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as ours:
+        name = ours.info.dbname
+        for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            ours.execute(f"ALTER DATABASE {name} SET {setting} = '200ms'".encode())
+        ours.execute("SET statement_timeout = 0")
+        ours.execute("SELECT pg_advisory_lock(%s)", [_LOCK])  # as another starter holds it
+        starter = threading.Thread(target=migrate, args=(postgres_url,))
+        starter.start()
+        ours.execute("SELECT pg_sleep(0.5)")
+    starter.join()
+
+    made = engine(postgres_url, pool_size=1)
+    with made.connect() as connection:
+        assert inspect(connection).has_table("uploads")
+    made.dispose()
+
+
+def test_nothing_of_ours_bounds_the_statements_of_a_migration(postgres_url: str) -> None:
+    made = engine(postgres_url, pool_size=1)
+    with made.connect() as connection:
+        for setting in ("statement_timeout", "lock_timeout"):
+            assert connection.execute(text(f"SHOW {setting}")).scalar_one() == "0"
+    made.dispose()
 
 
 def differences(url: str) -> list[str]:

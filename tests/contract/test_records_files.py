@@ -45,6 +45,20 @@ def test_a_file_comes_back_with_its_thumbnails_the_smallest_first(rows: Transact
     )
 
 
+def test_many_files_come_with_their_thumbnails_those_that_are_there(rows: Transaction) -> None:
+    one, two, three = (rows.files.add(a_file(), None) for _ in range(3))
+    large = Thumbnail("small", "thumbnails/y/small.webp", 150, 100, "image/webp", 900)
+    pictured = rows.files.add(a_file(thumbnails=(large,)), HOUR)
+    rows.files.mark_deleted(two.id)
+
+    found = rows.files.many([three.id, "nothing", pictured.id, one.id, two.id, one.id])
+
+    assert {file.id for file in found} == {one.id, two.id, three.id, pictured.id}
+    assert len(found) == 4
+    assert pictured in found
+    assert rows.files.many([]) == rows.files.many(["nothing"]) == []
+
+
 def test_a_file_without_a_lifetime_does_not_expire(rows: Transaction) -> None:
     assert rows.files.add(a_file(), None).expires_at is None
 

@@ -16,6 +16,7 @@ from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 NOBODYS: Final = "01890000-0000-7000-8000-000000000000"
+STEPS = ["inspect", "assemble", "thumbnail", "publish", "record"]
 
 
 def test_an_unfinished_job_says_when_to_ask_again(alice: Api, stack: Stack) -> None:
@@ -107,7 +108,11 @@ def test_many_jobs_are_shown_at_once_in_the_order_asked_for(alice: Api, bob: Api
 def test_an_admin_sees_the_jobs_of_its_tenant(alice: Api, admin: Api) -> None:
     job = alice.chunked(text())
 
-    assert answered(admin.get(f"/api/v1/jobs/{job['id']}"), 200) == job
+    seen = answered(admin.get(f"/api/v1/jobs/{job['id']}"), 200)
+    timeline = seen.pop("timeline")
+    assert seen == job
+    assert [each["step"] for each in timeline] == STEPS
+    assert {each["outcome"] for each in timeline} == {"finished"}
     assert answered(admin.get(f"/api/v1/jobs?ids={job['id']}"), 200)["items"] == [job]
 
 

@@ -349,7 +349,7 @@ def test_a_watch_bears_a_database_that_is_away_until_the_lease_is_over(
             watch.check()
             cable.cut()
 
-            assert eventually(lambda: raised(watch.check)) is LeaseLost
+            assert eventually(lambda: raised(watch.check)) is Unavailable
 
         cable.mend()
         with closing(SqlRecords(postgres_rows)) as records, records.read() as rows:

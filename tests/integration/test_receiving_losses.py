@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from shared.errors import (
     Conflict,
     IdempotencyMisuse,
     NotReceiving,
+    OutcomeUnknown,
     QuotaExceeded,
     StorageFull,
     Unavailable,
@@ -24,7 +26,7 @@ from shared.model.upload import NewUpload, Upload
 from tests.support.cable import Cable, a_cable
 from tests.support.races import at_once
 from tests.support.small_disk import a_small_disk
-from tests.support.workshop import ALICE, BOB, Bytes, Workshop, a_workshop
+from tests.support.workshop import ALICE, BOB, RULES, Bytes, Workshop, a_workshop
 
 NEW = NewUpload("notes.txt", size=900, chunk_size=900)
 
@@ -132,7 +134,7 @@ def test_a_cancellation_leaves_nothing_of_chunks_that_arrive_meanwhile(shop: Wor
         upload = shop.opened()
 
         def put(number: int, upload: Upload = upload) -> None:
-            with suppress(NotReceiving, Unavailable):  # staging may be cleared under it
+            with suppress(NotReceiving):
                 shop.chunks.put(ALICE, upload.id, number, Bytes(text(100)), None)
 
         works: list[Callable[[], None]] = [partial(put, number) for number in range(4)]
@@ -143,6 +145,33 @@ def test_a_cancellation_leaves_nothing_of_chunks_that_arrive_meanwhile(shop: Wor
         assert (status.upload.state, status.chunks) == (UploadState.CANCELLED, [])
         assert quota(shop) == (0, 0)
         assert shop.staged_names() == []
+
+
+def test_a_chunk_whose_first_bytes_a_cancel_takes_away_is_refused_as_too_late(
+    shop: Workshop,
+) -> None:
+    upload = shop.opened(chunk_size=100)
+
+    class Late(Bytes):
+        def read(self, size: int, /) -> bytes:
+            block = super().read(size)
+            if not block:  # the same chunk comes first, and goes
+                shop.chunks.put(ALICE, upload.id, 0, Bytes(text(100)), None)
+                shop.uploads.cancel(ALICE, upload.id)
+            return block
+
+    with pytest.raises(NotReceiving):
+        shop.chunks.put(ALICE, upload.id, 0, Late(text(100)), None)
+
+    assert (shop.staged_names(), quota(shop)) == ([], (0, 0))
+
+
+def test_a_chunk_size_of_one_makes_no_file_per_byte(shop: Workshop) -> None:
+    upload = shop.opened(chunk_size=1)
+
+    shop.chunks.put(ALICE, upload.id, 0, Bytes(text(2000)), None)
+
+    assert [chunk.length for chunk in shop.uploads.status(ALICE, upload.id).chunks] == [1024, 976]
 
 
 def test_a_cancellation_and_a_completion_at_once_are_one_of_the_two(shop: Workshop) -> None:
@@ -168,7 +197,7 @@ def test_a_cancellation_and_a_completion_at_once_are_one_of_the_two(shop: Worksh
 
 
 class TestLostCommits:
-    """PostgreSQL behind a cable that loses answers."""
+    """PostgreSQL behind a cable that loses answers: what was committed is found, not repeated."""
 
     @pytest.fixture
     def cable(self, postgres_rows: str) -> Iterator[Cable]:
@@ -181,41 +210,47 @@ class TestLostCommits:
         yield made
         made.records.close()
 
-    def test_a_chunk_that_was_committed_is_there_when_it_is_sent_again(
-        self, shop: Workshop, cable: Cable
-    ) -> None:
+    def test_a_chunk_that_was_committed_is_acknowledged(self, shop: Workshop, cable: Cable) -> None:
         upload = shop.opened(size=900, chunk_size=900)
         cable.loses_the_answer_to(b"COMMIT")
-        with pytest.raises(Unavailable):
-            shop.chunks.put(ALICE, upload.id, 0, Bytes(text(900)), None)
 
-        receipt = shop.chunks.put(ALICE, upload.id, 0, Bytes(text(900)), None)
+        first = shop.chunks.put(ALICE, upload.id, 0, Bytes(text(900)), None)
+        again = shop.chunks.put(ALICE, upload.id, 0, Bytes(text(900)), None)
 
-        assert receipt.repeated
+        assert (cable.lost, first.repeated, again.repeated) == (1, False, True)
         assert shop.staged_bytes(upload.id) == text(900)
         assert len(shop.staged_names()) == 1
 
-    def test_a_stream_that_was_committed_goes_on_behind_it(
-        self, shop: Workshop, cable: Cable
-    ) -> None:
+    def test_a_stream_goes_on_behind_what_was_committed(self, shop: Workshop, cable: Cable) -> None:
         upload = shop.opened(size=1500)
         cable.loses_the_answer_to(b"COMMIT")
-        with pytest.raises(Unavailable):
-            shop.chunks.append(ALICE, upload.id, 0, Bytes(text(1500)))
 
-        at = shop.uploads.status(ALICE, upload.id).upload.received
-        shop.chunks.append(ALICE, upload.id, at, Bytes(text(1500)[at:]))
+        shop.chunks.append(ALICE, upload.id, 0, Bytes(text(1500)))
 
-        assert at == 1024
+        assert cable.lost == 1
         assert shop.staged_bytes(upload.id) == text(1500)
 
-    def test_a_chunk_that_was_not_committed_is_stored_when_it_is_sent_again(
+    def test_a_chunk_that_may_have_been_committed_keeps_its_bytes_while_nobody_can_look(
+        self, shop: Workshop, cable: Cable
+    ) -> None:
+        upload = shop.opened(size=900, chunk_size=900)
+        cable.loses_the_answer_to(b"COMMIT", and_is_cut=True)
+
+        with pytest.raises(OutcomeUnknown):
+            shop.chunks.put(ALICE, upload.id, 0, Bytes(text(900)), None)
+        cable.mend()
+
+        assert shop.staged_bytes(upload.id) == text(900)
+        assert shop.chunks.put(ALICE, upload.id, 0, Bytes(text(900)), None).repeated
+
+    def test_a_chunk_whose_commit_was_never_sent_leaves_nothing(
         self, shop: Workshop, cable: Cable
     ) -> None:
         upload = shop.opened(size=900, chunk_size=900)
         body = Cutting(text(900), cable)
         with pytest.raises(Unavailable):
             shop.chunks.put(ALICE, upload.id, 0, body, None)
+        assert shop.staged_names() == []
         cable.mend()
 
         receipt = shop.chunks.put(ALICE, upload.id, 0, Bytes(text(900)), None)
@@ -223,16 +258,16 @@ class TestLostCommits:
         assert not receipt.repeated
         assert shop.staged_bytes(upload.id) == text(900)
 
-    def test_an_upload_that_was_opened_is_answered_to_its_key(
-        self, shop: Workshop, cable: Cable
+    @pytest.mark.parametrize("key", ["key", None])
+    def test_an_upload_that_was_opened_is_answered(
+        self, shop: Workshop, cable: Cable, key: str | None
     ) -> None:
         cable.loses_the_answer_to(b"COMMIT")
-        with pytest.raises(Unavailable):
-            shop.uploads.open(ALICE, NEW, idempotency_key="key")
 
-        upload = shop.uploads.open(ALICE, NEW, idempotency_key="key")
+        upload = shop.uploads.open(ALICE, NEW, idempotency_key=key)
 
-        assert upload.state is UploadState.RECEIVING
+        assert (cable.lost, upload.state) == (1, UploadState.RECEIVING)
+        assert key is None or shop.uploads.open(ALICE, NEW, idempotency_key=key).id == upload.id
         assert quota(shop) == (0, 900)
 
     def test_an_upload_that_was_completed_answers_its_job(
@@ -240,24 +275,22 @@ class TestLostCommits:
     ) -> None:
         upload = filled(shop)
         cable.loses_the_answer_to(b"COMMIT")
-        with pytest.raises(Unavailable):
-            shop.uploads.complete(ALICE, upload.id)
 
         job = shop.uploads.complete(ALICE, upload.id)
 
-        assert job.state is JobState.QUEUED
+        assert (cable.lost, job.state) == (1, JobState.QUEUED)
+        assert shop.uploads.complete(ALICE, upload.id).id == job.id
         with shop.records.read() as rows:
             assert rows.jobs.queued() == 1
 
-    def test_a_submission_that_was_committed_keeps_its_bytes_and_answers_its_key(
+    def test_a_submission_that_was_committed_answers_its_job(
         self, shop: Workshop, cable: Cable
     ) -> None:
         cable.loses_the_answer_to(b"COMMIT")
-        with pytest.raises(Unavailable):
-            submit(shop)
 
         job = submit(shop)
 
+        assert (cable.lost, submit(shop).id) == (1, job.id)
         assert shop.staged_bytes(job.upload_id) == text(900)
         assert quota(shop) == (0, 900)
 
@@ -266,7 +299,9 @@ class TestFullDisk:
     @pytest.fixture
     def shop(self, database_url: str, tmp_path: Path) -> Iterator[Workshop]:
         with a_small_disk(tmp_path / "small", "1m") as place:
-            made = a_workshop(place, database=database_url)
+            made = a_workshop(
+                place, database=database_url, rules=replace(RULES, chunk_size=100_000)
+            )
             yield made
             made.records.close()
 
@@ -291,7 +326,7 @@ class TestFullDisk:
         self, shop: Workshop
     ) -> None:
         body = text(1_500_000)
-        upload = shop.opened(chunk_size=100_000)
+        upload = shop.opened()
 
         with pytest.raises(StorageFull):
             shop.chunks.append(ALICE, upload.id, 0, Bytes(body, declared=None))

@@ -203,5 +203,43 @@ def test_ended_jobs_are_left_alone(factory: Factory, job: Job) -> None:
     assert factory.bell.processed == []
 
 
+def test_a_sealed_upload_without_a_job_gets_one_and_ends(factory: Factory, job: Job) -> None:
+    with factory.records.begin() as rows:
+        rows.jobs.drop([job.id])
+    assert factory.reconciler(stale=WINDOW).round() == Reconciled()
+    factory.shift("uploads", "updated_at", -HOUR, id=job.upload_id)
+
+    done = factory.reconciler(stale=WINDOW).round()
+
+    with factory.records.read() as rows:
+        again = rows.jobs.of_upload(job.upload_id)
+    assert done == Reconciled(queued=1)
+    assert again is not None
+    assert factory.run(again).state is JobState.SUCCEEDED
+    assert factory.reconciler(stale=WINDOW).round() == Reconciled()
+
+
+def test_the_room_of_an_upload_that_ended_is_given_back_once(factory: Factory, job: Job) -> None:
+    factory.run(job)
+    with factory.records.begin() as rows:
+        rows.quotas.reserve(job.tenant, 70)
+        rows.uploads.settle(job.upload_id, reserved=70)
+    factory.shift("uploads", "updated_at", -HOUR, id=job.upload_id)
+
+    done = [factory.reconciler(stale=WINDOW).round() for _ in range(2)]
+
+    assert done == [Reconciled(released=1), Reconciled()]
+    assert factory.quota() == (11, 0)
+
+
+def test_a_failed_upload_keeps_its_room_for_a_retry(factory: Factory, job: Job) -> None:
+    claim = factory.claim(job)
+    factory.claims.give_up(claim, {"code": "internal_error", "detail": "a test"})
+    factory.shift("uploads", "updated_at", -HOUR, id=job.upload_id)
+
+    assert factory.reconciler(stale=WINDOW).round() == Reconciled()
+    assert factory.quota() == (0, 11)
+
+
 def told_long_ago(factory: Factory, job: Job) -> None:
     factory.shift("jobs", "dispatched_at", -HOUR, id=job.id)

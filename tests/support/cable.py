@@ -35,6 +35,7 @@ class Cable:
     _lines: list[_Line] = field(default_factory=list)
     _is_cut: bool = False
     _needle: bytes | None = None
+    _cuts_then: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -59,9 +60,12 @@ class Cable:
     def mend(self) -> None:
         self._is_cut = False
 
-    def loses_the_answer_to(self, needle: bytes) -> None:
-        """Let the next message with `needle` through, and end its connection at the answer."""
-        self._needle = needle
+    def loses_the_answer_to(self, needle: bytes, *, and_is_cut: bool = False) -> None:
+        """Let the next message with `needle` through, and end its connection at the answer.
+
+        With `and_is_cut` all others, too, until it is mended.
+        """
+        self._needle, self._cuts_then = needle, and_is_cut
 
     def close(self) -> None:
         self.cut()
@@ -100,6 +104,8 @@ class Cable:
             while block := line.server.recv(_BLOCK):
                 if line.loses_answer:
                     self.lost += 1
+                    if self._cuts_then:
+                        self.cut()
                     break
                 line.client.sendall(block)
         line.close()

@@ -26,6 +26,7 @@ from shared.services.chunks import ChunkService
 from shared.services.claims import Claim, ClaimRules, ClaimService
 from shared.services.deliveries import DeliveryService
 from shared.services.describing import Describing
+from shared.services.drafting import UploadRules
 from shared.services.events import Events
 from shared.services.files import FileService
 from shared.services.health import Health
@@ -34,7 +35,7 @@ from shared.services.reconciling import Reconciler
 from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper
-from shared.services.uploads import UploadRules, UploadService
+from shared.services.uploads import UploadService
 from shared.services.webhooks import WebhookService
 from shared.wiring import Services
 from tests.support.builders import a_webhook
@@ -140,7 +141,8 @@ class Factory:
 
     def reconciler(self, holder: str = "one", **said: Any) -> Reconciler:
         facts = {"lease": timedelta(), "stale": timedelta()} | said
-        return Reconciler(self.records, self.bell, self.claims, holder, **facts)
+        services = self.services
+        return Reconciler(self.records, self.bell, self.claims, services.jobs, holder, **facts)
 
     # What the rows, the folders and the store say.
 
@@ -236,7 +238,7 @@ def a_factory(
         screening=screening,
         describing=describing,
         uploads=UploadService(records, staging, screening, jobs, clock, uploads),
-        chunks=ChunkService(records, staging, screening),
+        chunks=ChunkService(records, staging, screening, UPLOADS.chunk_size),
         jobs=jobs,
         claims=ClaimService(records, staging, board, bell, events, claims),
         files=files,

@@ -47,13 +47,13 @@ _MARKS: Final[Mapping[str, str]] = {
 class Stack:
     """A running copy: where it is, its settings, its processes and what they said."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], supervisor: str) -> None:
         self.environment = dict(environment)
         self.data_dir = Path(environment["DATA_DIR"])
         self.log: list[str] = []
         self._ready = threading.Event()
         self._supervisor = subprocess.Popen(
-            [sys.executable, "-m", "tools.supervisor"],
+            [sys.executable, "-m", supervisor],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -190,7 +190,7 @@ class Stack:
 
 
 @contextmanager
-def a_stack(**settings: str) -> Iterator[Stack]:
+def a_stack(supervisor: str = "tools.supervisor", **settings: str) -> Iterator[Stack]:
     """Start everything with these settings, and stop it when the block ends."""
     # Not pytest's folder: SeaweedFS makes sockets there, whose names may not be long.
     with tempfile.TemporaryDirectory(prefix="sluice-", ignore_cleanup_errors=True) as folder:
@@ -204,7 +204,8 @@ def a_stack(**settings: str) -> Iterator[Stack]:
                 "DATA_DIR": f"{folder}/data",
                 "RATE_LIMITS": "off",
                 **settings,
-            }
+            },
+            supervisor,
         )
         try:
             stack.wait_until_ready()

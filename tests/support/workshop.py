@@ -15,17 +15,18 @@ from shared.adapters.staging_disk import DiskStaging
 from shared.adapters.tables import metadata
 from shared.config import Settings
 from shared.model.caller import Caller
-from shared.model.job import JobStatus
+from shared.model.job import JobStatus, Shown
 from shared.model.policy import default_profile
 from shared.model.upload import NewUpload, Upload
 from shared.services.chunks import ChunkService
 from shared.services.claims import ClaimRules, ClaimService
 from shared.services.describing import Describing
+from shared.services.drafting import UploadRules
 from shared.services.events import Events
 from shared.services.files import FileService
 from shared.services.jobs import JobService
 from shared.services.screening import Screening
-from shared.services.uploads import UploadRules, UploadService
+from shared.services.uploads import UploadService
 from web.app import SluiceApp, create_app
 
 ALICE = Caller("alice")
@@ -60,7 +61,7 @@ class EmptyBoard:
 
     def put(self, status: JobStatus) -> None: ...
 
-    def find(self, job_ids: object) -> dict[str, JobStatus]:
+    def find(self, job_ids: object) -> dict[str, Shown]:
         del job_ids
         return {}
 
@@ -133,7 +134,7 @@ def a_workshop(
         objects=objects,
         dispatcher=dispatcher,
         uploads=UploadService(records, staging, screening, jobs, clock, rules),
-        chunks=ChunkService(records, staging, screening),
+        chunks=ChunkService(records, staging, screening, rules.chunk_size),
         jobs=jobs,
         claims=ClaimService(records, staging, board, dispatcher, events, CLAIMS),
         files=FileService(records, objects, board, dispatcher, events, clock),

@@ -45,5 +45,8 @@ def _remove(sweeper: Sweeper, file: File) -> bool:
         if still is None or still.deleted_at is None:
             return False
         forget(rows, still)
+        job = rows.jobs.of_upload(file.id)
+    if job is not None:
+        sweeper.board.forget([job.id])
     sweeper.files.purge(still)
     return True

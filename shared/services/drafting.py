@@ -1,0 +1,82 @@
+"""What a client asks for, made into an upload with its final key, before it has a row."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.errors import Unprocessable
+from shared.model import naming
+from shared.model.caller import Caller
+from shared.model.digest import is_sha256
+from shared.model.lifecycle import UploadState
+from shared.model.media import canonical
+from shared.model.upload import NewUpload, Upload
+from shared.services.chunks import MOST_CHUNKS
+from shared.services.screening import Screening
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRules:
+    """`chunk_size` in bytes when the client names none; `lifetime` of an unfinished upload."""
+
+    chunk_size: int
+    lifetime: timedelta
+    max_chunks: int = MOST_CHUNKS
+    allow_empty: bool = False
+
+
+def drafted(
+    caller: Caller,
+    new: NewUpload,
+    upload_id: str,
+    *,
+    screening: Screening,
+    rules: UploadRules,
+    now: datetime,
+) -> Upload:
+    """Return the upload that the client asks for, or refuse it.
+
+    Raises `Unprocessable`, `Unsupported`, `TooLarge`.
+    """
+    # First what the file will be called: its extension is judged, not one hidden in the name.
+    filename, folder = naming.clean_filename(new.filename), naming.clean_folder(new.folder)
+    screening.refuse_declaration(replace(new, filename=filename))
+    if new.size == 0 and not rules.allow_empty:
+        raise Unprocessable("The file is empty.", pointer="/size")
+    if new.sha256 is not None and not is_sha256(new.sha256):
+        raise Unprocessable("A SHA-256 is 64 hexadecimal digits.", pointer="/sha256")
+    return Upload(
+        id=upload_id,
+        tenant=caller.tenant,
+        owner=caller.subject,
+        state=UploadState.RECEIVING,
+        filename=filename,
+        folder=folder,
+        description=new.description,
+        size=new.size,
+        chunk_size=_chunk_size(new, rules),
+        declared_type=canonical(new.content_type),
+        sha256=new.sha256,
+        attributes=dict(new.metadata),
+        tags=sorted(set(new.tags)),
+        is_public=new.is_public,
+        expires_in=new.expires_in,
+        reference=new.reference,
+        profile=new.profile,
+        key=naming.object_key(upload_id, filename, folder, now),
+        received=0,
+        reserved=new.size or 0,
+        created_at=now,
+        updated_at=now,
+        expires_at=now,
+    )
+
+
+def _chunk_size(new: NewUpload, rules: UploadRules) -> int:
+    if new.chunk_size is None:
+        least = -(-(new.size or 0) // rules.max_chunks)
+        return max(rules.chunk_size, least)
+    if new.size is not None and -(-new.size // new.chunk_size) > rules.max_chunks:
+        raise Unprocessable(
+            f"That would be more than {rules.max_chunks} chunks.", pointer="/chunk_size"
+        )
+    return new.chunk_size

@@ -1,0 +1,74 @@
+"""Objects on disk, and the links that we sign for them ourselves."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.objects_disk import DiskObjects
+from shared.errors import AppError, KeyTaken, NotFound, Unavailable
+from tests.contract.object_store import ObjectStoreContract
+from tests.support.objects import KEY, put
+from tests.support.waiting import eventually
+
+
+class TestObjectsOnDisk(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> DiskObjects:
+        return on_disk(tmp_path)
+
+    def test_our_links_open_what_was_signed_until_they_end(self, store: DiskObjects) -> None:
+        url = store.presign(
+            KEY, timedelta(seconds=60), disposition="attachment", content_type="text/plain"
+        )
+        token = url.rpartition("/")[2]
+
+        assert url.startswith("http://sluice/objects/")
+        assert store.opened(token) == (KEY, "attachment", "text/plain")
+
+        for wrong in (token[:-1], f"{token}x", "", "a.b.c", token.swapcase()):
+            with pytest.raises(NotFound):
+                store.opened(wrong)
+
+    def test_our_links_end(self, store: DiskObjects) -> None:
+        url = store.presign(KEY, timedelta(), disposition="inline", content_type="text/plain")
+
+        assert eventually(lambda: refused(lambda: store.opened(url.rpartition("/")[2])), 5)
+
+    def test_somebody_elses_secret_opens_nothing(self, store: DiskObjects, tmp_path: Path) -> None:
+        other = DiskObjects(tmp_path / "other", base_url="http://sluice", secret="t" * 32)
+        url = other.presign(
+            KEY, timedelta(seconds=60), disposition="inline", content_type="text/plain"
+        )
+
+        with pytest.raises(NotFound):
+            store.opened(url.rpartition("/")[2])
+
+    def test_a_refused_put_leaves_nothing_behind(self, store: DiskObjects, tmp_path: Path) -> None:
+        put(store, KEY, b"first")
+
+        with pytest.raises(KeyTaken):
+            put(store, KEY, b"second")
+
+        assert list((tmp_path / "store" / "parts").iterdir()) == []
+
+    def test_a_folder_that_cannot_be_written_is_unavailable(
+        self, store: DiskObjects, tmp_path: Path
+    ) -> None:
+        (tmp_path / "store" / "parts").rmdir()
+
+        with pytest.raises(Unavailable):
+            put(store, KEY, b"x")
+
+
+def on_disk(folder: Path) -> DiskObjects:
+    return DiskObjects(folder / "store", base_url="http://sluice", secret="s" * 32)
+
+
+def refused(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except AppError:
+        return True
+    return False

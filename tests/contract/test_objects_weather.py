@@ -1,0 +1,182 @@
+"""What our store does about the answers of a bad one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from hashlib import md5
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+from shared.adapters.client_s3 import S3Place
+from shared.adapters.clock_system import SystemClock
+from shared.adapters.objects_s3 import S3Objects
+from shared.errors import KeyTaken, Unavailable
+from shared.ports import Part
+from tests.support import weather
+from tests.support.objects import KEY, begin, content, etag_of, put, put_in_parts
+from tests.support.weather import Weather, impatient, weather_before
+
+
+class TestBadWeather:
+    """Answers that a good store does not give."""
+
+    @pytest.fixture
+    def sky(self, bucket: S3Place) -> Iterator[Weather]:
+        with weather_before(bucket) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def store(self, sky: Weather) -> S3Objects:
+        return impatient(sky.place)
+
+    def test_our_own_write_whose_answer_was_lost_is_a_taken_key(
+        self, store: S3Objects, sky: Weather
+    ) -> None:
+        sky.brings(weather.the_answer_is_lost, to=weather.puts)
+        with pytest.raises(KeyTaken):
+            put(store, "small", b"x")
+        sky.brings(weather.the_answer_is_lost, to=weather.completes)
+        with pytest.raises(KeyTaken):
+            put_in_parts(store, "large", b"y")
+
+        assert content(store, "small") == b"x"
+        assert content(store, "large") == b"y"
+
+    def test_so_it_is_where_a_second_completion_finds_no_multipart(
+        self, store: S3Objects, sky: Weather
+    ) -> None:
+        sky.brings(weather.the_answer_is_lost, to=weather.completes)
+        sky.brings(weather.an_error(404, "NoSuchUpload"), to=weather.completes)
+
+        with pytest.raises(KeyTaken):
+            put_in_parts(store, "large", b"y")
+
+        assert content(store, "large") == b"y"
+
+    def test_a_write_that_was_reset_is_tried_again(self, store: S3Objects, sky: Weather) -> None:
+        sky.brings(weather.nothing_is_done, to=weather.puts)
+
+        put(store, KEY, b"x")
+
+        assert content(store) == b"x"
+
+    @pytest.mark.parametrize("write", ["put", "put_in_parts"])
+    def test_a_bit_that_flips_on_the_way_is_refused_by_the_store(
+        self, store: S3Objects, sky: Weather, write: str
+    ) -> None:
+        sky.brings(weather.a_bit_flips, to=lambda call: call.method == "PUT", times=None)
+
+        with pytest.raises(Unavailable):
+            globals()[write](store, KEY, b"hello" * 1000)
+
+        assert store.find(KEY) is None
+
+    def test_a_flipped_bit_in_one_of_two_attempts_is_made_good(
+        self, store: S3Objects, sky: Weather
+    ) -> None:
+        multipart_id = begin(store)
+        sky.brings(weather.a_bit_flips, to=weather.parts)
+        body = BytesIO(b"hello")
+        with pytest.raises(Unavailable):
+            store.put_part(KEY, multipart_id, 1, 0, body)
+
+        part = store.put_part(KEY, multipart_id, 1, 0, body)
+        store.complete_multipart(KEY, multipart_id, [part])
+
+        assert content(store) == b"hello"
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            weather.an_error(503, "SlowDown"),
+            weather.an_error(500, "InternalError"),
+            weather.an_error(403, "AccessDenied"),
+            weather.nothing_is_done,
+        ],
+        ids=["503", "500", "403", "reset"],
+    )
+    def test_every_verb_of_a_store_that_fails_is_unavailable(
+        self, store: S3Objects, sky: Weather, fault: weather.Fault
+    ) -> None:
+        multipart_id = begin(store)
+        part = Part(1, 0, 1, "0" * 32, 0)
+        impatient_store = impatient(sky.place, attempts=1)
+        sky.brings(fault, times=None)
+
+        for verb in verbs(impatient_store, multipart_id, part):
+            with pytest.raises(Unavailable) as refusal:
+                verb()
+            assert (refusal.value.code, refusal.value.retryable) == ("objects_unavailable", True)
+
+    def test_a_store_that_hangs_is_unavailable_within_the_time_outs(self, sky: Weather) -> None:
+        hurried = impatient(sky.place, attempts=2, seconds=0.2)
+        sky.brings(weather.it_hangs, times=None)
+        began = SystemClock().now()
+
+        with pytest.raises(Unavailable):
+            hurried.find(KEY)
+
+        assert SystemClock().now() - began < timedelta(seconds=2)
+
+    def test_a_store_that_is_gone_is_unavailable(self, bucket: S3Place) -> None:
+        with weather_before(bucket) as proxy:
+            place = proxy.place
+
+        with pytest.raises(Unavailable):
+            impatient(place).check()
+
+    def test_a_storm_that_ends_in_time_is_weathered(self, sky: Weather) -> None:
+        sky.brings(weather.an_error(503, "SlowDown"), times=1)
+
+        put(impatient(sky.place), KEY, b"x")
+
+        assert [status for _, status in sky.calls] == [503, 200]
+
+    def test_an_answer_that_is_cut_short_is_unavailable_and_not_a_short_object(
+        self, store: S3Objects, sky: Weather
+    ) -> None:
+        put(store, KEY, b"0123456789")
+        sky.brings(weather.cut_short, to=weather.reads, times=None)
+
+        with pytest.raises(Unavailable):
+            list(store.read(KEY, 0, 10))
+
+    def test_the_etag_is_the_one_the_store_said(self, store: S3Objects, sky: Weather) -> None:
+        sky.brings(weather.another_etag, to=weather.puts)
+
+        assert put(store, KEY, b"x") == "0"
+        assert etag_of(store, KEY) == md5(b"x", usedforsecurity=False).hexdigest()
+
+    def test_an_error_inside_an_answer_of_200_is_no_success(
+        self, store: S3Objects, sky: Weather
+    ) -> None:
+        multipart_id = begin(store)
+        part = store.put_part(KEY, multipart_id, 1, 0, BytesIO(b"x"))
+        sky.brings(weather.an_error(200, "InternalError"), to=weather.completes, times=None)
+
+        with pytest.raises(Unavailable):
+            store.complete_multipart(KEY, multipart_id, [part])
+
+    def test_what_a_worker_gives_a_store_is_bounded(self, bucket: S3Place) -> None:
+        config: Any = S3Objects(bucket)._client.meta.config
+
+        assert (config.connect_timeout, config.read_timeout) == (3, 15)
+        assert config.retries["total_max_attempts"] == 4
+        assert config.signature_version == "s3v4"
+
+
+def verbs(store: S3Objects, multipart_id: str, part: Part) -> Sequence[Callable[[], object]]:
+    return (
+        lambda: put(store, KEY, b"x"),
+        lambda: begin(store),
+        lambda: store.put_part(KEY, multipart_id, 1, 0, BytesIO(b"x")),
+        lambda: store.complete_multipart(KEY, multipart_id, [part]),
+        lambda: store.abort_multipart(KEY, multipart_id),
+        lambda: store.find(KEY),
+        lambda: list(store.read(KEY, 0, 1)),
+        lambda: store.delete([KEY]),
+        lambda: list(store.listing()),
+        lambda: list(store.open_multiparts()),
+        store.check,
+    )
