@@ -46,6 +46,9 @@ def become(venv: Path, arguments: list[str]) -> None:
         case ["test", *rest]:
             os.chdir(ROOT)
             command = ["-m", "pytest", *rest]
+        case ["drills", *rest]:
+            os.chdir(ROOT)
+            command = ["-m", "pytest", "tests/drills", "--long", "-s", *rest]
         case ["check" | "fix", *_]:
             os.chdir(ROOT)
             command = ["-m", "tools.check", *arguments]

@@ -25,6 +25,9 @@ class Patience:
     forgiven_after_seconds: float = 60.0
 
 
+PATIENCE: Final = Patience()
+
+
 @dataclass(slots=True)
 class Member:
     """A part and how it is doing."""
@@ -60,7 +63,7 @@ class Crew:
         guard: Guard,
         stop: threading.Event,
         hurry: threading.Event,
-        patience: Patience = Patience(),
+        patience: Patience = PATIENCE,
     ) -> None:
         self._environment = environment
         self._folder = folder

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tools import embedded as embedding
-from tools.crew import Broken, Crew, StopRequested
+from tools.crew import PATIENCE, Broken, Crew, Patience, StopRequested
 from tools.embedded import ROOT, Embedded
 from tools.plan import stages
 from tools.ports import refuse_taken
@@ -25,7 +25,7 @@ from tools.voice import Voice
 READY_WITHIN_SECONDS: Final = 60.0
 
 
-def main() -> int:
+def main(patience: Patience = PATIENCE) -> int:
     """Run until told to stop; 0 after a stop that was asked for, 1 when something is wrong."""
     try:
         embedded = embedding.load()
@@ -33,20 +33,28 @@ def main() -> int:
             refuse_taken(
                 embedded.ports.needed(redis=embedded.broker, s3=embedded.objects),
             )
-            return _run(embedded, lock)
+            return _run(embedded, lock, patience)
     except Refused as refusal:
         print(f"sluice: {refusal}", file=sys.stderr)
         return 1
 
 
-def _run(embedded: Embedded, lock: int) -> int:
+def _run(embedded: Embedded, lock: int, patience: Patience) -> int:
     voice, began = Voice(), time.monotonic()
     stop, hurry = _on_signals()
     guard = Guard(lock)
     environment = {**os.environ, **embedded.variables}
     for name in embedded.withheld:
         environment.pop(name, None)
-    crew = Crew(environment, ROOT, voice=voice, guard=guard, stop=stop, hurry=hurry)
+    crew = Crew(
+        environment,
+        ROOT,
+        voice=voice,
+        guard=guard,
+        stop=stop,
+        hurry=hurry,
+        patience=patience,
+    )
     voice.say(embedded.in_words())
     try:
         crew.start(stages(embedded))
