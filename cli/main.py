@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from cli.audit import audit
 from cli.environment import env
 from cli.listen import listen
 from cli.store import make_bucket, migrate
@@ -17,7 +18,7 @@ def commands() -> None:
     """Sluice, a self-hosted upload pipeline."""
 
 
-for command in (token, env, migrate, make_bucket, sweep, listen):
+for command in (token, env, migrate, make_bucket, sweep, audit, listen):
     commands.add_command(command)
 
 

@@ -133,6 +133,9 @@ class Settings(BaseSettings):
         24, ge=0, description="Age and time between two sightings of an orphan."
     )
     sweep_cap: int = Field(1000, ge=1, description="How many things one run of a sweep removes.")
+    audit_reread_bytes: ByteSize = Field(
+        ByteSize(10 * 1024**3), description="How much one run of `reread` reads again."
+    )
 
     webhook_allow_private: bool = Field(
         False, description="Webhooks may go to private addresses: tests only."

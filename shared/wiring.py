@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from celery import Celery
 
@@ -30,11 +31,14 @@ from shared.services.events import Events
 from shared.services.files import FileService
 from shared.services.health import Health
 from shared.services.jobs import JobService
+from shared.services.measuring import Measuring
 from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper, SweepRules
 from shared.services.uploads import UploadService
 from shared.services.webhooks import WebhookService
+
+_FORGOTTEN: Final = 20  # times of REDISPATCH_SECONDS: the reconciler must have seen it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Services:
     deliveries: DeliveryService
     sweeps: SweepService
     health: Health
+    measuring: Measuring
 
 
 def build(settings: Settings, *, celery: Celery | None = None) -> Services:
@@ -104,6 +109,7 @@ def build(settings: Settings, *, celery: Celery | None = None) -> Services:
                 _sweep_rules(settings),
             )
         ),
+        measuring=Measuring(records),
         health=Health(records, staging, objects, board, settings.staging_floor),
     )
 
@@ -170,4 +176,6 @@ def _sweep_rules(settings: Settings) -> SweepRules:
         deleted_files=timedelta(days=settings.deleted_file_days),
         job_records=timedelta(days=settings.job_record_days),
         cap=settings.sweep_cap,
+        stuck=_FORGOTTEN * timedelta(seconds=settings.redispatch_seconds),
+        reread_bytes=settings.audit_reread_bytes,
     )

@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from shared import VERSION, logs
 from shared.config import Settings
 from shared.wiring import Services, build
-from web import auth, errors, health, limits
+from web import auth, errors, health, limits, metrics
 from web.pages import reference
 from web.requests import SluiceRequest, StrictJson
 from web.rest import admin, files, jobs, openapi, public, submissions, uploads, webhooks
@@ -40,7 +40,18 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     openapi.register(app)
     errors.register(app)
     auth.register(app, settings)
-    for module in (health, uploads, submissions, files, jobs, webhooks, admin, public, reference):
+    for module in (
+        health,
+        metrics,
+        uploads,
+        submissions,
+        files,
+        jobs,
+        webhooks,
+        admin,
+        public,
+        reference,
+    ):
         app.register_blueprint(module.bp)
     app.register_blueprint(reference.home)
     auth.public(app.view_functions["swagger_ui.show"])

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, selec
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shared.adapters.records_sql_audits import SqlAuditRows
+from shared.adapters.records_sql_expected import SqlExpectedRows
 from shared.adapters.records_sql_files import SqlFileRows, SqlQuotaRows
 from shared.adapters.records_sql_jobs import SqlJobRows, SqlLeaseRows
 from shared.adapters.records_sql_objects import SqlObjectRows
@@ -48,6 +50,8 @@ class SqlTransaction:
         self.quotas = SqlQuotaRows(connection)
         self.webhooks = SqlWebhookRows(connection)
         self.leases = SqlLeaseRows(connection)
+        self.audits = SqlAuditRows(connection)
+        self.expected = SqlExpectedRows(connection)
 
     def now(self) -> datetime:
         return self._connection.execute(select(db_now())).scalar_one()

@@ -8,21 +8,39 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+from shared.records.audits import (
+    AuditedJob,
+    AuditedUpload,
+    AuditRows,
+    Expected,
+    ExpectedRows,
+    Figures,
+    Overdue,
+    Room,
+)
 from shared.records.files import FileRows, ObjectRecord, ObjectRows, ObjectState, QuotaRows
 from shared.records.jobs import JobRows, LeaseRows, StepRows
 from shared.records.uploads import ChunkRows, UploadRows
 from shared.records.webhooks import WebhookRows
 
 __all__ = [
+    "AuditRows",
+    "AuditedJob",
+    "AuditedUpload",
     "ChunkRows",
+    "Expected",
+    "ExpectedRows",
+    "Figures",
     "FileRows",
     "JobRows",
     "LeaseRows",
     "ObjectRecord",
     "ObjectRows",
     "ObjectState",
+    "Overdue",
     "QuotaRows",
     "Records",
+    "Room",
     "StepRows",
     "Transaction",
     "UploadRows",
@@ -59,6 +77,12 @@ class Transaction(Protocol):
 
     @property
     def leases(self) -> LeaseRows: ...
+
+    @property
+    def audits(self) -> AuditRows: ...
+
+    @property
+    def expected(self) -> ExpectedRows: ...
 
 
 class Records(Protocol):

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from uuid_utils.compat import uuid7
@@ -19,7 +20,8 @@ from shared.services.sweeps.runs import Run, Sweep, Sweeper
 log = logging.getLogger(__name__)
 
 _MOST: Final = 10_000  # rows of one query; neither database takes an unlimited list of names
-_ONLY_OURS: Final = frozenset({"cursor"})  # keys of objects are no business of a tenant's admin
+# Keys of objects and other tenants' ids are no business of a tenant's admin.
+_ONLY_OURS: Final = frozenset({"cursor", "report"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class SweepService:
             return self._sweep(sweep, self._run(sweep, {}, dry_run=True))
         lease, holder = _lease(sweep), str(uuid7())
         with self.sweeper.records.begin() as rows:
-            if not rows.leases.take(lease, holder, 2 * self.sweeper.rules.budget):
+            if not rows.leases.take(lease, holder, 2 * self._budget(sweep)):
                 return {"skipped": "running elsewhere"}
             last = next(each for each in rows.leases.results() if each["name"] == lease)
         result: dict[str, Any] = {"error": {"code": "internal_error", "detail": "See the log."}}
@@ -62,12 +64,14 @@ class SweepService:
                 return sweep
         raise NotFound("sweep", known=[sweep.name for sweep in self.sweeps])
 
+    def _budget(self, sweep: Sweep) -> timedelta:
+        return sweep.budget or self.sweeper.rules.budget
+
     def _run(self, sweep: Sweep, last: Mapping[str, Any], *, dry_run: bool = False) -> Run:
-        rules = self.sweeper.rules
         return Run(
             sweep=sweep.name,
-            cap=min(rules.cap, _MOST),
-            ends=time.monotonic() + rules.budget.total_seconds(),
+            cap=min(self.sweeper.rules.cap, _MOST),
+            ends=time.monotonic() + self._budget(sweep).total_seconds(),
             dry_run=dry_run,
             last=last,
         )

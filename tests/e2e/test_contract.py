@@ -69,6 +69,7 @@ def test_every_documented_operation_does_what_it_is_for(
     admin.get("/api/v1/admin/sweeps")
     anybody.get("/healthz")
     anybody.get("/readyz")
+    anybody.get("/metrics")
     alice.delete(f"/api/v1/files/{file['id']}")
 
     documented = {

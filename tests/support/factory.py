@@ -31,6 +31,7 @@ from shared.services.events import Events
 from shared.services.files import FileService
 from shared.services.health import Health
 from shared.services.jobs import JobService
+from shared.services.measuring import Measuring
 from shared.services.reconciling import Reconciler
 from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
@@ -245,6 +246,7 @@ def a_factory(
         webhooks=WebhookService(records, notifier),
         deliveries=DeliveryService(records, notifier, clock),
         sweeps=SweepService(sweeper),
+        measuring=Measuring(records),
         health=Health(records, staging, store, board, 0),
     )
     try:

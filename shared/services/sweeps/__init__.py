@@ -8,6 +8,7 @@ below is where the schedule, the command and the documentation come from.
 from datetime import timedelta
 from typing import Final
 
+from shared.services.sweeps.audits import audit, reread
 from shared.services.sweeps.files import deleted_files, expired_files
 from shared.services.sweeps.multiparts import multiparts
 from shared.services.sweeps.objects import object_orphans
@@ -63,5 +64,19 @@ SWEEPS: Final = (
         timedelta(hours=1),
         job_records,
         "rows of ended uploads and their jobs, of idempotency keys, and of settled deliveries",
+    ),
+    Sweep(
+        "audit",
+        timedelta(hours=24),
+        audit,
+        "nothing: it holds rows, objects, staging, quotas and the board against each other",
+        budget=timedelta(hours=1),
+    ),
+    Sweep(
+        "reread",
+        timedelta(hours=24),
+        reread,
+        "nothing: it reads stored bytes again and compares their checksums",
+        budget=timedelta(hours=1),
     ),
 )

@@ -26,6 +26,9 @@ class SweepRules:
     after `cap` removals and after `budget`; it looks at `listed` keys of the bucket, and asks the
     store for the owner of `looks` of them. More orphaned objects than `alarm` are left alone: that
     many are a lost database, or a bucket that two services share.
+
+    For the auditor, due work that nobody was told of for `stuck` is forgotten, and a run reads about
+    `reread_bytes` again.
     """
 
     grace: timedelta
@@ -37,6 +40,8 @@ class SweepRules:
     listed: int = 50_000
     looks: int = 5_000
     alarm: int = 1_000
+    stuck: timedelta = timedelta(minutes=5)
+    reread_bytes: int = 10 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +126,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A sweep: its name (part of the API), how often it runs, and what it removes."""
+    """A sweep: its name (part of the API), how often it runs, and what it removes.
+
+    `budget` is how long it may take where the rules' is too short for it.
+    """
 
     name: str
     every: timedelta
     sweep: Callable[[Sweeper, Run], None]
     removes: str
+    budget: timedelta | None = None

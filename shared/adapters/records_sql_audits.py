@@ -1,0 +1,194 @@
+"""Rows as the auditor reads them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+
+from shared.adapters.sql_rows import value
+from shared.adapters.sql_time import db_now
+from shared.adapters.tables import (
+    chunks,
+    deliveries,
+    files,
+    jobs,
+    quotas,
+    uploads,
+    webhooks,
+)
+from shared.model.lifecycle import JobState, UploadState
+from shared.model.upload import Chunk
+from shared.model.webhook import DeliveryState
+from shared.records import AuditedJob, AuditedUpload, Figures, Overdue, Room
+
+_USED: Final = (
+    select(func.coalesce(func.sum(files.c.size), 0))
+    .where(files.c.tenant == quotas.c.tenant)
+    .correlate(quotas)
+    .scalar_subquery()
+)
+_RESERVED: Final = (
+    select(func.coalesce(func.sum(uploads.c.reserved), 0))
+    .where(uploads.c.tenant == quotas.c.tenant)
+    .correlate(quotas)
+    .scalar_subquery()
+)
+
+
+class SqlAuditRows:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def uploads(self, after: str, limit: int) -> list[AuditedUpload]:
+        page = select(uploads).where(uploads.c.id > after).order_by(uploads.c.id).limit(limit)
+        these = page.subquery()
+        columns = these.c
+        own = chunks.c.upload_id == columns.id
+        statement = (
+            select(
+                columns.id,
+                columns.tenant,
+                columns.state,
+                columns.size,
+                columns.received,
+                columns.reserved,
+                select(func.count()).where(own).scalar_subquery().label("chunks"),
+                select(func.coalesce(func.sum(chunks.c.length), 0))
+                .where(own)
+                .scalar_subquery()
+                .label("staged"),
+                jobs.c.state.label("job_state"),
+            )
+            .outerjoin(jobs, jobs.c.upload_id == columns.id)
+            .order_by(columns.id)
+        )
+        return [_upload(row) for row in self._all(statement)]
+
+    def jobs(self, after: str, limit: int) -> list[AuditedJob]:
+        page = select(jobs.c.id, jobs.c.upload_id).where(jobs.c.id > after)
+        # The page first: PostgreSQL would hash all uploads to say whose are there.
+        these = page.order_by(jobs.c.id).limit(limit).subquery().c
+        statement = (
+            select(these.id, these.upload_id, uploads.c.id.is_not(None).label("has_upload"))
+            .outerjoin(uploads, uploads.c.id == these.upload_id)
+            .order_by(these.id)
+        )
+        return [value(row, AuditedJob) for row in self._all(statement)]
+
+    def chunks(self, after: tuple[str, int, int], limit: int) -> list[Chunk]:
+        place = (chunks.c.upload_id, chunks.c.number, chunks.c.offset)
+        beyond = tuple_(*place) > tuple_(*(literal(each) for each in after))
+        statement = select(chunks).where(beyond).order_by(*place).limit(limit)
+        return [value(row, Chunk, crc64=int(row["crc64"], 16)) for row in self._all(statement)]
+
+    def kept(self, upload_ids: Sequence[str], names: Sequence[str]) -> set[tuple[str, str]]:
+        columns = chunks.c
+        these = and_(columns.upload_id.in_(upload_ids), columns.name.in_(names))
+        found = self._all(select(columns.upload_id, columns.name).where(these))
+        return {(row["upload_id"], row["name"]) for row in found}
+
+    def rooms(self, after: str, limit: int) -> list[Room]:
+        statement = select(
+            quotas.c.tenant,
+            quotas.c.used,
+            quotas.c.reserved,
+            _USED.label("real_used"),
+            _RESERVED.label("real_reserved"),
+        ).where(quotas.c.tenant > after)
+        found = self._all(statement.order_by(quotas.c.tenant).limit(limit))
+        # PostgreSQL's sum is a decimal number.
+        return [
+            value(
+                row,
+                Room,
+                real_used=int(row["real_used"]),
+                real_reserved=int(row["real_reserved"]),
+            )
+            for row in found
+        ]
+
+    def overdue_jobs(self, bound: timedelta, limit: int) -> list[Overdue]:
+        columns = jobs.c
+        queued = and_(columns.state == JobState.QUEUED, columns.due_at < db_now(-bound))
+        held = and_(columns.state == JobState.RUNNING, columns.lease_until < db_now(-bound))
+        told_lately = columns.dispatched_at > db_now(-bound)
+        statement = (
+            select(columns.id, columns.due_at, held.label("is_taken"))
+            .where(or_(queued, held), or_(columns.dispatched_at.is_(None), ~told_lately))
+            .order_by(columns.due_at)
+            .limit(limit)
+        )
+        return [_overdue(row) for row in self._all(statement)]
+
+    def overdue_deliveries(self, bound: timedelta, limit: int) -> list[Overdue]:
+        columns, other = deliveries.c, deliveries.alias("other")
+        tried = select(other.c.webhook_id).where(
+            other.c.attempts > 0, other.c.updated_at > db_now(-bound)
+        )
+        free = or_(columns.lease_until.is_(None), columns.lease_until < db_now(-bound))
+        due = and_(columns.state == DeliveryState.PENDING, columns.due_at < db_now(-bound), free)
+        owned = exists().where(webhooks.c.id == columns.webhook_id)
+        taken = columns.lease_until.is_not(None)
+        statement = (
+            select(columns.id, columns.due_at, taken.label("is_taken"))
+            .where(due, owned, columns.webhook_id.not_in(tried))
+            .order_by(columns.due_at)
+            .limit(limit)
+        )
+        return [_overdue(row) for row in self._all(statement)]
+
+    def unowned_deliveries(self, limit: int) -> list[str]:
+        owned = exists().where(webhooks.c.id == deliveries.c.webhook_id)
+        statement = select(deliveries.c.id).where(~owned).order_by(deliveries.c.id).limit(limit)
+        return list(self._connection.execute(statement).scalars())
+
+    def figures(self) -> Figures:
+        counted = select(jobs.c.state, func.count().label("count")).group_by(jobs.c.state)
+        oldest = select(func.min(jobs.c.due_at)).where(
+            jobs.c.state == JobState.QUEUED, jobs.c.due_at <= db_now()
+        )
+        due = select(func.count()).where(
+            deliveries.c.state == DeliveryState.PENDING, deliveries.c.due_at <= db_now()
+        )
+        return Figures(
+            now=self._connection.execute(select(db_now())).scalar_one(),
+            jobs={row["state"]: row["count"] for row in self._all(counted)},
+            oldest_due_at=self._connection.execute(oldest).scalar_one(),
+            deliveries_due=self._connection.execute(due).scalar_one(),
+        )
+
+    def recount(self, tenant: str) -> None:
+        here = quotas.c.tenant == tenant
+        self._connection.execute(update(quotas).where(here).values(used=quotas.c.used))
+        # Only a statement that begins with the row in hand sees all that was added before.
+        real = update(quotas).where(here).values(used=_USED, reserved=_RESERVED)
+        self._connection.execute(real)
+
+    def _all(self, statement: Any) -> Sequence[RowMapping]:
+        return self._connection.execute(statement).mappings().all()
+
+
+def _upload(row: RowMapping) -> AuditedUpload:
+    return value(
+        row,
+        AuditedUpload,
+        state=UploadState(row["state"]),
+        staged=int(row["staged"]),
+        job_state=None if row["job_state"] is None else JobState(row["job_state"]),
+    )
+
+
+def _overdue(row: RowMapping) -> Overdue:
+    return value(row, Overdue, is_taken=bool(row["is_taken"]))

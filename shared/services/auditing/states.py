@@ -1,0 +1,103 @@
+"""Uploads and their jobs: states that go together, a job for what is sealed, room for what is open."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from shared.model.lifecycle import FINAL_UPLOADS, Event, JobState, UploadState
+from shared.records import AuditedJob, AuditedUpload
+from shared.services.auditing.audit import BATCH, Audit
+from shared.services.auditing.findings import Kind
+
+_WAITING: Final = frozenset({UploadState.SEALED, UploadState.PROCESSING})
+_TOGETHER: Final[Mapping[UploadState, frozenset[JobState | None]]] = {
+    UploadState.RECEIVING: frozenset({None}),
+    UploadState.SEALED: frozenset({JobState.QUEUED}),
+    UploadState.PROCESSING: frozenset({JobState.RUNNING}),
+    UploadState.READY: frozenset({JobState.SUCCEEDED}),
+    UploadState.REJECTED: frozenset({JobState.REJECTED}),
+    UploadState.FAILED: frozenset({JobState.FAILED}),
+    UploadState.CANCELLED: frozenset({JobState.CANCELLED, None}),
+    UploadState.EXPIRED: frozenset({None}),
+}
+
+
+def uploads(audit: Audit) -> None:
+    """Hold each upload against its job, its chunks and its reservation."""
+
+    def read(after: str) -> list[AuditedUpload]:
+        with audit.parts.records.read() as rows:
+            return rows.audits.uploads(after, BATCH)
+
+    for page in audit.pages(read, lambda each: each.id):
+        for each in page:
+            _job(audit, each)
+            _bytes(audit, each)
+            _reservation(audit, each)
+
+
+def lone_jobs(audit: Audit) -> None:
+    """Report jobs whose upload has no row: nobody can claim them."""
+    for page in audit.pages(lambda after: _jobs(audit, after), lambda each: each.id):
+        for each in page:
+            if not each.has_upload:
+                audit.found(Kind.UPLOAD_MISSING, each.id, f"its upload {each.upload_id} has no row")
+
+
+def _jobs(audit: Audit, after: str) -> list[AuditedJob]:
+    with audit.parts.records.read() as rows:
+        return rows.audits.jobs(after, BATCH)
+
+
+def _job(audit: Audit, each: AuditedUpload) -> None:
+    if each.job_state in _TOGETHER[each.state]:
+        return
+    if each.job_state is not None:
+        detail = f"the upload is {each.state}, its job {each.job_state}"
+        audit.found(Kind.STATES_CONTRADICT, each.id, detail)
+        return
+    again = _queue if each.state in _WAITING else None
+    audit.found(Kind.JOB_MISSING, each.id, f"the upload is {each.state} and has no job", again)
+
+
+def _queue(audit: Audit, upload_id: str) -> bool:
+    """Queue a job as the completion of the upload did."""
+    with audit.parts.records.begin() as rows:
+        waits = rows.uploads.advance(upload_id, Event.HAND_BACK)
+        waits = waits or rows.uploads.hold(upload_id, UploadState.SEALED)
+        upload = rows.uploads.find(upload_id)
+        if not waits or upload is None or rows.jobs.of_upload(upload_id) is not None:
+            return False
+        job = audit.parts.jobs.queue(rows, upload, upload.received)
+    audit.parts.jobs.announce(job)
+    return True
+
+
+def _bytes(audit: Audit, each: AuditedUpload) -> None:
+    if each.state in FINAL_UPLOADS and not each.chunks:
+        return
+    if each.received != each.staged:
+        detail = f"{each.received} bytes were received, its chunks have {each.staged}"
+        audit.found(Kind.RECEIVED_WRONG, each.id, detail)
+    elif each.state in _WAITING and each.size != each.received:
+        detail = f"it was sealed with {each.received} bytes of {each.size}"
+        audit.found(Kind.RECEIVED_WRONG, each.id, detail)
+
+
+def _reservation(audit: Audit, each: AuditedUpload) -> None:
+    can_be_retried = each.state is UploadState.FAILED and each.chunks
+    if each.reserved and each.state in FINAL_UPLOADS and not can_be_retried:
+        detail = f"the upload is {each.state} and holds {each.reserved} bytes of its quota"
+        audit.found(Kind.RESERVATION_LEAKED, each.id, detail, _release)
+
+
+def _release(audit: Audit, upload_id: str) -> bool:
+    with audit.parts.records.begin() as rows:
+        upload = rows.uploads.find(upload_id)
+        if upload is None or upload.state not in FINAL_UPLOADS:
+            return False
+        if not rows.uploads.hold(upload_id, upload.state):
+            return False
+        rows.uploads.settle(upload_id, reserved=0)
+        # Whether its quota knows of it is anybody's guess: to count is safe, to subtract is not.
+        rows.audits.recount(upload.tenant)
+    return True

@@ -1,0 +1,40 @@
+"""Objects that no row knows: of other services, or ours and lost."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from shared.ports import StoredObject
+from shared.services.auditing.audit import Audit
+from shared.services.auditing.findings import Kind
+from shared.services.finding import is_id
+
+_OWNER: Final = "upload-id"
+
+
+def strangers(audit: Audit, unknown: Sequence[StoredObject]) -> bool:
+    """Report those that carry our metadata; False when there are too many to ask about.
+
+    A row stands before its object, however young that is. The bucket may be shared: what does not
+    say that it is ours is counted and left alone. The sweep of orphans deletes, not we.
+    """
+    if len(unknown) > audit.looks:
+        audit.capped = True
+        return False
+    audit.looks -= len(unknown)
+    ours: dict[str, str] = {}
+    for each in unknown:
+        found = audit.parts.objects.find(each.key)
+        owner = "" if found is None else found.metadata.get(_OWNER, "")
+        if is_id(owner):
+            ours[each.key] = owner
+        else:
+            audit.foreign += found is not None
+    with audit.parts.records.read() as rows:
+        files = rows.expected.keys_of(list(set(ours.values()))) if ours else {}
+    for key, owner in ours.items():
+        if owner in files:
+            detail = f"{key} carries the id of the file at {files[owner]}"
+            audit.found(Kind.OBJECT_DOUBLED, owner, detail)
+        else:
+            audit.found(Kind.OBJECT_UNKNOWN, owner, f"{key} has no row")
+    return True

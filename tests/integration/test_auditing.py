@@ -1,0 +1,377 @@
+"""The auditor on real parts: every damage is found, and nothing else; what is safe is repaired."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from shared.adapters.client_s3 import S3Place
+from shared.adapters.objects_disk import DiskObjects
+from shared.adapters.objects_s3 import S3Objects
+from shared.errors import Unavailable
+from shared.model.caller import Caller, Scope
+from shared.model.lifecycle import JobState
+from shared.services.auditing import findings as finding
+from shared.services.auditing.findings import Kind
+from tests.support import damages, servers
+from tests.support.builders import an_upload
+from tests.support.damages import DAMAGES, ODDITIES, every_state
+from tests.support.factory import a_factory
+from tests.support.grounds import CONTENT, Grounds, findings
+from tests.support.workshop import ALICE
+
+ADMIN = Caller("root", scopes=frozenset({Scope.ADMIN}))
+NOTHING = timedelta()
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def grounds(database_url: str, tmp_path: Path) -> Iterator[Grounds]:
+    with a_factory(tmp_path, database_url) as factory:
+        yield Grounds(factory)
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damage_is_found_and_what_is_safe_is_repaired(grounds: Grounds, name: str) -> None:
+    grounds.file()
+    expected = DAMAGES[name](grounds)
+
+    dry = grounds.found(dry_run=True)
+    found = grounds.found()
+    grounds.answer_the_bell()
+    again = grounds.found()
+
+    assert {each[:2] for each in dry} >= {each[:2] for each in expected}
+    assert found == expected
+    assert again == {each for each in expected if not each[2]}
+
+
+def test_a_service_in_all_its_states_has_nothing_wrong(grounds: Grounds) -> None:
+    every_state(grounds)
+    for oddity in ODDITIES.values():
+        oddity(grounds)
+
+    found = grounds.found()
+
+    assert found == set()
+
+
+def test_a_dry_run_changes_nothing(grounds: Grounds) -> None:
+    for plant in DAMAGES.values():
+        plant(grounds)
+    bell = grounds.factory.bell
+    before = grounds.snapshot(), len(bell.processed), len(bell.delivered)
+
+    found = grounds.found(dry_run=True)
+
+    assert (grounds.snapshot(), len(bell.processed), len(bell.delivered)) == before
+    assert {repaired for _, _, repaired in found} == {False}
+
+
+def test_nothing_that_is_stored_or_staged_is_ever_deleted(grounds: Grounds) -> None:
+    for plant in [*DAMAGES.values(), *ODDITIES.values()]:
+        plant(grounds)
+    before = grounds.stored()
+
+    for _ in range(3):
+        grounds.found(grace=NOTHING)
+
+    assert grounds.stored() == before
+
+
+def test_repairs_end_at_the_cap_and_the_next_run_goes_on(grounds: Grounds) -> None:
+    for _ in range(3):
+        damages.sealed_without_job(grounds)
+
+    first, second, third = (grounds.run("audit", cap=2) for _ in range(3))
+
+    assert [each["repaired"] for each in (first, second, third)] == [2, 1, 0]
+    assert [each["unrepaired"] for each in (first, second, third)] == [1, 0, 0]
+    assert [each["capped"] for each in (first, second, third)] == [True, False, False]
+
+
+def test_what_was_queued_again_can_be_worked_off(grounds: Grounds) -> None:
+    damages.sealed_without_job(grounds)
+    damages.running_without_job(grounds)
+    grounds.run("audit")
+
+    ends = [grounds.factory.run(job).state for job in grounds.jobs()]
+
+    assert ends == [JobState.SUCCEEDED, JobState.SUCCEEDED]
+    assert grounds.found() == set()
+
+
+def test_a_recount_loses_nothing_of_who_commits_meanwhile(grounds: Grounds) -> None:
+    grounds.file()
+    grounds.sql("UPDATE quotas SET used = 1 WHERE tenant = 'default'")
+    records = grounds.factory.records
+    auditor = threading.Thread(target=grounds.run, args=("audit",))
+
+    with records.begin() as rows:
+        rows.uploads.add(an_upload(reserved=10), HOUR)
+        assert rows.quotas.reserve("default", 10)
+        auditor.start()
+        auditor.join(0.5)
+    auditor.join()
+
+    assert grounds.factory.quota() == (len(CONTENT), 10)
+
+
+def test_what_has_ended_while_it_was_looked_at_is_no_finding(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, cancelled = grounds.file(), grounds.queued()
+    listing = DiskObjects.listing
+    sizes = type(grounds.factory.staging).sizes
+
+    def list_late(self: DiskObjects, *, after: str = "") -> Any:
+        found = list(listing(self, after=after))
+        grounds.factory.services.files.delete(ALICE, gone.id, hard=True)
+        return iter(found)
+
+    def stat_late(self: Any, upload_id: str) -> dict[str, int]:
+        grounds.factory.services.uploads.cancel(ALICE, cancelled.upload_id)
+        return dict(sizes(self, upload_id))
+
+    monkeypatch.setattr(DiskObjects, "listing", list_late)
+    monkeypatch.setattr(type(grounds.factory.staging), "sizes", stat_late)
+    found = findings(grounds.run("audit"))
+
+    assert [each for each in found if each[0] is not Kind.BOARD_LIES] == []
+
+
+def test_a_service_at_work_has_nothing_wrong(grounds: Grounds) -> None:
+    is_over = threading.Event()
+    worker = threading.Thread(target=work, args=(grounds, is_over))
+    worker.start()
+
+    found = [grounds.found(grace=NOTHING) for _ in range(20)]
+    is_over.set()
+    worker.join()
+
+    # With no grace bytes that a request has just begun to send count as old.
+    assert {each for some in found for each in some if each[0] is not Kind.STAGED_UNKNOWN} == set()
+    assert len(grounds.jobs()) > 5
+
+
+def test_an_audit_that_ran_out_of_time_goes_on_where_it_stopped(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.services.auditing.audit.BATCH", 2)
+    monkeypatch.setattr("shared.services.auditing.stored.BATCH", 2)
+    expected = {(Kind.OBJECT_UNKNOWN, owner, False) for owner in strays(grounds, 5)}
+
+    runs = [grounds.run("audit", looks=2) for _ in range(4)]
+
+    assert {each for run in runs for each in findings(run)} == expected
+    assert [run["capped"] for run in runs] == [True, True, False, True]
+
+
+def test_missing_objects_are_found_in_buckets_of_many_batches(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("audit", "stored", "states", "staged", "rooms", "boards"):
+        monkeypatch.setattr(f"shared.services.auditing.{module}.BATCH", 3)
+    files = [grounds.file() for _ in range(10)]
+    lost = files[0], files[4], files[9]
+    grounds.factory.objects.delete([each.key for each in lost])
+
+    found = set(findings(grounds.run("audit")))
+
+    assert found == {(Kind.OBJECT_MISSING, each.id, False) for each in lost}
+
+
+def test_a_bucket_that_is_gone_is_one_finding_a_file(grounds: Grounds) -> None:
+    files = [grounds.file() for _ in range(3)]
+    grounds.factory.objects.delete([each.key for each in files])
+
+    found = set(findings(grounds.run("audit")))
+
+    assert found == {(Kind.OBJECT_MISSING, each.id, False) for each in files}
+
+
+def test_a_store_that_does_not_answer_leaves_what_was_found(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damages.quota_drifted(grounds)
+    monkeypatch.setattr(DiskObjects, "listing", unplugged)
+
+    result = grounds.run("audit")
+
+    assert result["error"]["code"] == "objects_unavailable"
+    assert result["findings"] == {"quota_wrong": 1}
+
+
+def test_more_findings_than_are_told_are_counted(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "MOST_TOLD", 2)
+    strays(grounds, 3)
+
+    result = grounds.run("audit")
+
+    assert result["findings"] == {"object_unknown": 3}
+    assert len(result["report"]) == 2
+
+
+def test_a_repair_that_fails_is_counted_and_the_others_are_made(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damages.quota_drifted(grounds)
+    damages.sealed_without_job(grounds)
+
+    monkeypatch.setattr("shared.services.auditing.rooms._recount", unplugged)
+    result = grounds.run("audit")
+
+    assert (result["repaired"], result["unrepaired"], result["failed"]) == (1, 1, 1)
+
+
+def test_admins_read_counts_and_no_ids(grounds: Grounds) -> None:
+    subjects = [subject for plant in DAMAGES.values() for _, subject, _ in plant(grounds)]
+    grounds.found()
+
+    described = str(grounds.sweeps().results(ADMIN))
+
+    assert "quota_wrong" in described
+    assert [each for each in subjects if each in described and each != "default"] == []
+
+
+# Reading again.
+
+
+def test_a_run_reads_what_it_may_and_the_next_goes_on(grounds: Grounds) -> None:
+    for _ in range(5):
+        grounds.file()
+
+    runs = [grounds.run("reread", reread_bytes=2 * len(CONTENT)) for _ in range(4)]
+
+    assert [run["files"] for run in runs] == [2, 2, 1, 2]
+    assert [run["files_total"] for run in runs] == [2, 4, 5, 7]
+    assert [run["capped"] for run in runs] == [True, True, False, True]
+    assert runs[0]["bytes"] == 2 * len(CONTENT)
+
+
+def test_a_file_larger_than_a_night_is_read_alone(grounds: Grounds) -> None:
+    grounds.file()
+
+    result = grounds.run("reread", reread_bytes=1)
+
+    assert (result["files"], result["findings"]) == (1, {})
+
+
+def test_chunks_and_files_share_what_is_read(grounds: Grounds) -> None:
+    for _ in range(3):
+        grounds.receiving()
+        grounds.file()
+
+    result = grounds.run("reread", reread_bytes=4 * len(CONTENT))
+
+    assert (result["chunks"], result["files"]) == (2, 2)
+
+
+def test_a_damaged_file_is_one_error_event_and_stays(
+    grounds: Grounds, caplog: pytest.LogCaptureFixture
+) -> None:
+    damages.byte_flipped_in_object(grounds)
+    before = grounds.snapshot()
+
+    with caplog.at_level(logging.WARNING):
+        result = grounds.run("reread")
+
+    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors == ["file_damaged"]
+    assert (result["damaged"], result["damaged_total"]) == (1, 1)
+    assert grounds.snapshot() == before
+
+
+def test_bytes_that_were_read_wrong_once_are_no_damage(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grounds.file()
+    reads: list[str] = []
+    read = DiskObjects.read
+
+    def read_wrong_once(self: DiskObjects, key: str, start: int, stop: int) -> Any:
+        reads.append(key)
+        return iter([b"noise"]) if len(reads) == 1 else read(self, key, start, stop)
+
+    monkeypatch.setattr(DiskObjects, "read", read_wrong_once)
+    result = grounds.run("reread")
+
+    assert (len(reads), result["findings"]) == (2, {})
+
+
+def test_a_store_in_trouble_ends_the_run_and_is_no_damage(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        grounds.file()
+    monkeypatch.setattr(DiskObjects, "read", unplugged)
+
+    result = grounds.run("reread")
+
+    assert (result["unread"], result["failed"], result["findings"]) == (3, 3, {})
+
+
+# With S3.
+
+
+def test_the_same_is_found_in_s3(a_bucket: S3Place, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    store = S3Objects(a_bucket)
+    servers.make_tables(url)
+    with a_factory(tmp_path, url, objects=store) as factory:
+        grounds = Grounds(factory)
+        every_state(grounds)
+        clean = grounds.found()
+        planted = [
+            plant(grounds)
+            for plant in (
+                damages.object_deleted,
+                damages.object_cut,
+                damages.object_overwritten,
+                damages.object_overwritten_by_another,
+                damages.object_without_row,
+                damages.object_doubled,
+                damages.hash_changed_in_row,
+            )
+        ]
+        damages.foreign_object(grounds)
+        file = grounds.file()
+        store.begin_multipart(file.key, content_type="a/b", upload_id=file.id)
+
+        found = grounds.found(grace=NOTHING)
+
+        store.delete([each.key for each in store.listing()])
+        for each in store.open_multiparts():
+            store.abort_multipart(each.key, each.multipart_id)
+    assert clean == set()
+    assert found >= set().union(*planted) | {(Kind.MULTIPART_LEFT, file.id, False)}
+
+
+def unplugged(*_: object, **said: object) -> Any:
+    del said
+    raise Unavailable("objects", "The object store does not answer.")
+
+
+def strays(grounds: Grounds, count: int) -> list[str]:
+    """Put objects that carry our metadata and have no row; return their owners."""
+    owners = [str(uuid7()) for _ in range(count)]
+    for owner in owners:
+        grounds.put(f"2026/01/01/{owner}_lost.txt", CONTENT, owner)
+    return owners
+
+
+def work(grounds: Grounds, is_over: threading.Event) -> None:
+    """Take files in, and some of them away again, until it is over."""
+    factory = grounds.factory
+    while not is_over.is_set():
+        kept, dropped = (factory.run(factory.received(CONTENT)) for _ in range(2))
+        factory.services.files.delete(ALICE, dropped.upload_id, hard=True)
+        factory.services.uploads.cancel(ALICE, factory.received(CONTENT).upload_id)
+        factory.services.files.delete(ALICE, kept.upload_id, hard=False)
