@@ -90,6 +90,7 @@ def celery_app(broker_url: str) -> Celery:
         task_time_limit=3 * 3600 + 300,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a broker whose disk is full refuses: no reason to end
         broker_pool_limit=_CONNECTIONS,
         broker_transport_options={
             "visibility_timeout": 4 * 3600,

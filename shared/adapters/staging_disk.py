@@ -9,7 +9,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -23,20 +23,26 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBI
 
 
 class DiskChunkWriter:
-    def __init__(self, path: Path, length: int | None) -> None:
+    """`refuse_full` raises `StorageFull` when less is free than is to be kept."""
+
+    def __init__(self, path: Path, length: int | None, refuse_full: Callable[[], None]) -> None:
         self.name = path.name
         self._path = path
         self._length = length
+        self._refuse_full = refuse_full
         self._written = 0
         with _translated():
             self._file: int | None = _opened(path)
         try:
             self._set_aside(length)
+            refuse_full()  # others may have been let in at the same time
         except AppError:
             self.drop()
             raise
 
     def write(self, block: bytes, /) -> None:
+        if self._length is None:
+            self._refuse_full()
         view = memoryview(block)
         with _translated():
             while view:
@@ -93,11 +99,10 @@ class DiskStaging:
     def writer(
         self, upload_id: str, number: int, offset: int, length: int | None
     ) -> DiskChunkWriter:
-        if self.free_bytes() - (length or 0) < self._floor:
-            raise StorageFull("There is no room for more uploads now; try again later.")
+        self._refuse_full(length or 0)
         name = f"{number:08d}.{offset:015d}.{secrets.token_hex(6)}"
         self._make_shard(upload_id[-2:])
-        return DiskChunkWriter(self._folder(upload_id) / name, length)
+        return DiskChunkWriter(self._folder(upload_id) / name, length, self._refuse_full)
 
     def read(self, chunk: Chunk, block_size: int) -> Iterator[bytes]:
         try:
@@ -138,8 +143,15 @@ class DiskStaging:
         return found
 
     def free_bytes(self) -> int:
+        """Return what is free: nothing where not one more file can be made."""
         with _translated():
-            return shutil.disk_usage(self._root).free
+            facts = os.statvfs(self._root)
+        has_files = facts.f_favail > 0 or facts.f_files == 0  # some file systems don't count them
+        return facts.f_bavail * facts.f_frsize if has_files else 0
+
+    def _refuse_full(self, length: int = 0) -> None:
+        if self.free_bytes() - length < self._floor:
+            raise StorageFull("There is no room for more uploads now; try again later.")
 
     def _make_shard(self, shard: str) -> None:
         if shard not in self._shards:

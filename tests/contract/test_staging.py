@@ -86,6 +86,13 @@ class StagingContract:
         ]
         assert all(abs(now - each.touched_at) < timedelta(minutes=1) for each in found)
 
+    def test_the_sizes_are_those_of_one_upload(self, staging: Staging) -> None:
+        one, also = kept(staging, b"12345"), kept(staging, b"")
+        kept(staging, b"1", upload_id=TWO)
+
+        assert staging.sizes(ONE) == {one.name: 5, also.name: 0}
+        assert staging.sizes("nobody-zz") == {}
+
     def test_discarding_takes_what_is_named_and_can_be_repeated(self, staging: Staging) -> None:
         gone, stays, other = kept(staging), kept(staging), kept(staging, upload_id=TWO)
 
@@ -314,6 +321,34 @@ class TestFullDisk:
         assert content(staging, there) == b"there"
         assert content(staging, kept(staging, b"y" * 500_000)) == b"y" * 500_000
 
+    def test_the_floor_is_kept_by_a_body_of_unknown_length(self, small: Path) -> None:
+        staging = DiskStaging(small / "staging", floor=300_000)
+        writer = staging.writer(ONE, 0, 0, None)
+
+        with pytest.raises(StorageFull):
+            for _ in range(16):
+                writer.write(b"x" * 65_536)
+        left = staging.free_bytes()
+        writer.drop()
+
+        assert left > 300_000 - 65_536  # a block may go below it
+
+    def test_the_floor_is_kept_by_two_that_were_let_in_at_once(
+        self, small: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        staging = DiskStaging(small / "staging", floor=300_000)
+        free = staging.free_bytes()
+        kept(staging, b"first" * 100_000)
+        seen = iter([free])
+        monkeypatch.setattr(
+            staging, "free_bytes", lambda: next(seen, DiskStaging.free_bytes(staging))
+        )
+
+        with pytest.raises(StorageFull):
+            staging.writer(TWO, 0, 0, 500_000)
+
+        assert DiskStaging.free_bytes(staging) >= 300_000
+
     def test_no_inode_left_is_no_room(self, tmp_path: Path) -> None:
         with a_small_disk(tmp_path / "few", "1m,nr_inodes=12") as place:
             staging = DiskStaging(place / "staging")
@@ -322,6 +357,7 @@ class TestFullDisk:
                 for number in range(20):
                     kept(staging, upload_id=f"{number}-aa")
 
+            assert staging.free_bytes() == 0
             assert all(each.size == 7 for each in staging.listing())
 
 
