@@ -33,6 +33,7 @@ not safe goes to the log through `raise ... from`. `code` is part of the API and
       Interrupted          interrupted      {decoder}_interrupted
       Rejected             rejected         the file's own fault; the job ends `rejected`
       Damaged              damaged          storage_corrupt
+      ObjectLost           lost             object_lost
 """
 
 from typing import Any, ClassVar, Final
@@ -207,6 +208,13 @@ class Damaged(AppError):
 
     kind = "damaged"
     code = "storage_corrupt"
+
+
+class ObjectLost(AppError):
+    """The object of a file is not in the store; nothing that clients do brings it back."""
+
+    kind = "lost"
+    code = "object_lost"
 
 
 class KeyTaken(Conflict):

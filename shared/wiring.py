@@ -13,6 +13,7 @@ from shared.adapters.dispatch_celery import CeleryDispatcher, ringing_app
 from shared.adapters.notify_http import HttpNotifier
 from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.objects_s3 import S3Objects
+from shared.adapters.objects_s3_hurried import HurriedS3Objects
 from shared.adapters.profiles_toml import load_profiles
 from shared.adapters.records_sql import SqlRecords
 from shared.adapters.sniff_magic import MagicSniffer
@@ -65,12 +66,15 @@ class Services:
     measuring: Measuring
 
 
-def build(settings: Settings, *, celery: Celery | None = None) -> Services:
-    """Return the services of one process. Never call it before a fork."""
+def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = False) -> Services:
+    """Return the services of one process. Never call it before a fork.
+
+    `hurried` where clients wait for what the object store says.
+    """
     records = SqlRecords(settings.database)
     clock = SystemClock()
     staging = DiskStaging(settings.staging, floor=settings.staging_floor)
-    objects = build_objects(settings)
+    objects = build_objects(settings, hurried=hurried)
     board = RedisBoard(redis_client(settings.redis_url))
     dispatcher = CeleryDispatcher(celery or ringing_app(settings.redis_url))
     describing = Describing(settings.public_url, objects)
@@ -114,7 +118,7 @@ def build(settings: Settings, *, celery: Celery | None = None) -> Services:
     )
 
 
-def build_objects(settings: Settings) -> ObjectStore:
+def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
     if settings.storage_backend == "local":
         secret = settings.link_secret_key or settings.jwt_secret_key
         if secret is None:
@@ -134,7 +138,7 @@ def build_objects(settings: Settings) -> ObjectStore:
         secret_access_key=secret_key.get_secret_value() if secret_key else None,
         session_token=token.get_secret_value() if token else None,
     )
-    return S3Objects(place)
+    return HurriedS3Objects(place) if hurried else S3Objects(place)
 
 
 def _profiles(settings: Settings) -> dict[str, Profile]:

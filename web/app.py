@@ -35,7 +35,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
         docs_path=None,
         static_folder=None,  # type: ignore[arg-type]  # Flask knows it, APIFlask says otherwise
     )
-    app.extensions["sluice"] = services or build(settings)
+    app.extensions["sluice"] = services or build(settings, hurried=True)
     app.before_request(_begin)
     openapi.register(app)
     errors.register(app)

@@ -1,6 +1,7 @@
 """Conditions and ranges of requests, in the order that RFC 9110 gives them (section 13.2.2)."""
 
 import re
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -22,7 +23,7 @@ def not_modified(asked: Request, response: Response) -> bool:
     if "If-None-Match" in asked.headers:
         known = asked.if_none_match.contains_weak(response.get_etag()[0] or "")
     else:
-        since, modified_at = asked.if_modified_since, response.last_modified
+        since, modified_at = _date(asked, "If-Modified-Since"), response.last_modified
         known = since is not None and modified_at is not None and modified_at <= since
     if known:
         response.status_code = HTTPStatus.NOT_MODIFIED
@@ -56,7 +57,7 @@ def _refuse_the_unexpected(asked: Request, response: Response) -> None:
         expected = asked.if_match
         failed = not (expected.star_tag or expected.is_strong(response.get_etag()[0] or ""))
     else:
-        since, modified_at = asked.if_unmodified_since, response.last_modified
+        since, modified_at = _date(asked, "If-Unmodified-Since"), response.last_modified
         failed = since is not None and modified_at is not None and modified_at > since
     if failed:
         raise PreconditionFailed("It is not what If-Match or If-Unmodified-Since expects.")
@@ -67,8 +68,16 @@ def _is_for_this(asked: Request, response: Response) -> bool:
     said = asked.headers.get("If-Range")
     if said is None or said.strip() == response.headers.get("ETag"):
         return True
-    date = parse_date(said)
+    date = _date(asked, "If-Range")
     return date is not None and date == response.last_modified
+
+
+def _date(asked: Request, name: str) -> datetime | None:
+    """Return the time a header says, None for what is no date (RFC 9110, 13.1.3: ignore it)."""
+    try:
+        return parse_date(asked.headers.get(name))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _number(digits: str) -> int:

@@ -30,6 +30,7 @@ STATUS: Final = {
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "no_space": HTTPStatus.INSUFFICIENT_STORAGE,
     "rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "lost": HTTPStatus.BAD_GATEWAY,
 }
 _RETRY_SECONDS: Final = {"limited": "5", "unavailable": "5", "no_space": "60"}
 

@@ -39,8 +39,21 @@ class NoConditions(Exception):  # a fact about the store, caught where it is lea
     """The store has no conditional writes."""
 
 
-def s3_client(place: S3Place, endpoint: str | None) -> "S3Client":
-    """Return a client with our timeouts: a hung store costs a minute, not four."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request to the store may take: time-outs in seconds, attempts in all."""
+
+    connect_seconds: float = 3
+    read_seconds: float = 15
+    attempts: int = 4
+
+
+PATIENT: Final = Patience()  # a hung store costs a minute
+HURRIED: Final = Patience(connect_seconds=2, read_seconds=5, attempts=2)  # somebody waits
+
+
+def s3_client(place: S3Place, endpoint: str | None, patience: Patience = PATIENT) -> "S3Client":
+    """Return a client with our time-outs."""
     return boto3.client(
         "s3",
         region_name=place.region,
@@ -50,9 +63,9 @@ def s3_client(place: S3Place, endpoint: str | None) -> "S3Client":
         aws_session_token=place.session_token,
         config=Config(
             signature_version="s3v4",
-            connect_timeout=3,
-            read_timeout=15,
-            retries={"mode": "standard", "total_max_attempts": 4},
+            connect_timeout=patience.connect_seconds,
+            read_timeout=patience.read_seconds,
+            retries={"mode": "standard", "total_max_attempts": patience.attempts},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             max_pool_connections=32,

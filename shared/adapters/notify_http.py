@@ -245,7 +245,7 @@ def _retry_after(headers: Message) -> timedelta | None:
         return timedelta(seconds=min(int(said[:10]), 10**9))
     try:
         return parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

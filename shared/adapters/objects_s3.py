@@ -11,7 +11,15 @@ from datetime import timedelta
 from io import BytesIO
 from typing import Any, Final
 
-from shared.adapters.client_s3 import NoConditions, S3Place, begun, s3_client, translated
+from shared.adapters.client_s3 import (
+    PATIENT,
+    NoConditions,
+    Patience,
+    S3Place,
+    begun,
+    s3_client,
+    translated,
+)
 from shared.adapters.digests_s3 import bare, base64_of, expected
 from shared.errors import KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
@@ -22,9 +30,9 @@ _DELETE_BATCH: Final = 1000
 
 
 class S3Objects:
-    def __init__(self, place: S3Place) -> None:
+    def __init__(self, place: S3Place, patience: Patience = PATIENT) -> None:
         self._place = place
-        self._client = s3_client(place, place.endpoint)
+        self._client = s3_client(place, place.endpoint, patience)
         public = place.public_endpoint
         self._signer = s3_client(place, public) if public else self._client
         self._conditional = True
@@ -45,7 +53,7 @@ class S3Objects:
         return self._create_only(key, write)
 
     def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
-        with translated(key):
+        with self._asking(key):
             answer = self._client.create_multipart_upload(
                 Bucket=self._place.bucket,
                 Key=key,
@@ -62,7 +70,7 @@ class S3Objects:
         with body.getbuffer() as content:
             length, checksum = len(content), crc64(content)
         body.seek(0)
-        with begun(), translated(key):
+        with begun(), self._asking(key):
             answer = self._client.upload_part(
                 Bucket=self._place.bucket,
                 Key=key,
@@ -104,7 +112,7 @@ class S3Objects:
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         try:
-            with translated(key):
+            with self._asking(key):
                 self._client.abort_multipart_upload(
                     Bucket=self._place.bucket, Key=key, UploadId=multipart_id
                 )
@@ -138,7 +146,7 @@ class S3Objects:
         )
 
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        with translated(key):
+        with self._asking(key):
             answer = self._client.get_object(
                 Bucket=self._place.bucket, Key=key, Range=f"bytes={start}-{stop - 1}"
             )
@@ -147,7 +155,7 @@ class S3Objects:
     def delete(self, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), _DELETE_BATCH):
             batch: Any = [{"Key": key} for key in keys[start : start + _DELETE_BATCH]]
-            with translated("delete"):
+            with self._asking("delete"):
                 answer = self._client.delete_objects(
                     Bucket=self._place.bucket, Delete={"Objects": batch, "Quiet": True}
                 )
@@ -157,21 +165,16 @@ class S3Objects:
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
         paginator = self._client.get_paginator("list_objects_v2")
         pages = paginator.paginate(Bucket=self._place.bucket, StartAfter=after)
-        with translated("list"):
+        with self._asking("list"):
             for page in pages:
                 for each in page.get("Contents", []):
                     yield StoredObject(
-                        each["Key"],
-                        each["Size"],
-                        bare(each["ETag"]),
-                        "",
-                        each["LastModified"],
-                        {},
+                        each["Key"], each["Size"], bare(each["ETag"]), "", each["LastModified"], {}
                     )
 
     def open_multiparts(self) -> Iterator[OpenMultipart]:
         paginator = self._client.get_paginator("list_multipart_uploads")
-        with translated("list"):
+        with self._asking("list"):
             for page in paginator.paginate(Bucket=self._place.bucket):
                 for each in page.get("Uploads", []):
                     yield OpenMultipart(each["Key"], each["UploadId"], each["Initiated"])
@@ -197,7 +200,7 @@ class S3Objects:
 
     def check(self) -> None:
         try:
-            with translated(self._place.bucket):
+            with self._asking(self._place.bucket):
                 self._client.head_bucket(Bucket=self._place.bucket)
         except NotFound as error:
             raise Unavailable("objects", "The bucket does not exist.") from error
@@ -205,7 +208,7 @@ class S3Objects:
     def make_bucket(self, origins: Sequence[str]) -> None:
         """Make the bucket unless it is there, and let browsers of `origins` use it."""
         bucket = self._place.bucket
-        with contextlib.suppress(KeyTaken), translated(bucket):
+        with contextlib.suppress(KeyTaken), self._asking(bucket):
             self._client.create_bucket(Bucket=bucket)
         rule: Any = {
             "AllowedMethods": ["GET", "HEAD", "PUT", "POST", "DELETE"],
@@ -214,12 +217,12 @@ class S3Objects:
             "ExposeHeaders": ["ETag"],
             "MaxAgeSeconds": 3600,
         }
-        with translated(bucket):
+        with self._asking(bucket):
             self._client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
 
     def _head(self, key: str, **how: Any) -> Mapping[str, Any] | None:
         try:
-            with translated(key):
+            with self._asking(key):
                 return dict(self._client.head_object(Bucket=self._place.bucket, Key=key, **how))
         except NotFound:
             return None
@@ -227,15 +230,18 @@ class S3Objects:
     def _create_only(self, key: str, write: Any) -> str:
         if self._conditional:
             try:
-                with translated(key):
+                with self._asking(key):
                     return str(write(IfNoneMatch="*"))
             except NoConditions:
                 self._conditional = False
         if self.find(key) is not None:
             raise KeyTaken("There is an object under this key.", key=key)
-        with translated(key):
+        with self._asking(key):
             return str(write())
 
+    def _asking(self, key: str) -> contextlib.AbstractContextManager[None]:
+        return translated(key)
+
     def _blocks(self, key: str, body: Any) -> Iterator[bytes]:
-        with translated(key), body:
+        with self._asking(key), body:
             yield from body.iter_chunks(256 * 1024)

@@ -143,18 +143,20 @@ class DiskStaging:
         return found
 
     def free_bytes(self) -> int:
-        """Return what is free: nothing where not one more file can be made."""
+        """Return what is free: nothing where not one more file can be made, or none be written."""
         with _translated():
             facts = os.statvfs(self._root)
         has_files = facts.f_favail > 0 or facts.f_files == 0  # some file systems don't count them
-        return facts.f_bavail * facts.f_frsize if has_files else 0
+        is_writable = not facts.f_flag & os.ST_RDONLY
+        return facts.f_bavail * facts.f_frsize if has_files and is_writable else 0
 
     def _refuse_full(self, length: int = 0) -> None:
         if self.free_bytes() - length < self._floor:
             raise StorageFull("There is no room for more uploads now; try again later.")
 
     def _make_shard(self, shard: str) -> None:
-        if shard not in self._shards:
+        # Looked at again each time: whoever mounts another disk there brings an empty folder.
+        if shard not in self._shards or not (self._root / shard).is_dir():
             with _translated():
                 (self._root / shard).mkdir(mode=0o700, exist_ok=True)
                 _sync_folder(self._root)

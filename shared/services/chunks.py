@@ -78,6 +78,8 @@ class ChunkService:
         prefix; with one, whole or not at all. Raises `OffsetMismatch` when the upload is elsewhere.
         """
         upload, _ = self._receiving(caller, upload_id, 0)
+        if upload.state is not UploadState.RECEIVING:
+            raise _not_receiving(upload)
         if offset != upload.received:
             raise _elsewhere(upload)
         room = self._room(upload)

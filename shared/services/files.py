@@ -1,12 +1,13 @@
 """Files: found, listed, read, and removed twice: first from sight, then for good."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from shared.errors import NotFound, Unavailable, Unprocessable
+from shared.errors import NotFound, ObjectLost, Unavailable, Unprocessable
 from shared.model.caller import Caller, Scope
 from shared.model.file import File, FileQuery, Thumbnail
 from shared.model.webhook import EventType
@@ -17,6 +18,9 @@ from shared.services.finding import find_file, is_id
 
 SHORTEST_LINK: Final = timedelta(seconds=1)
 LONGEST_LINK: Final = timedelta(days=7)  # what SigV4 allows
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class FileService:
         file = self.find(caller, file_id)
         stored = self.objects.find(file.key)
         if stored is None:
-            raise Unavailable("objects", "The store does not have this file's object.")
+            raise _lost(file.key)
         return file, stored
 
     def thumbnail(self, caller: Caller, file_id: str, name: str) -> tuple[File, Thumbnail]:
@@ -80,7 +84,11 @@ class FileService:
         return file, small
 
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        return self.objects.read(key, start, stop)
+        """Yield the bytes `[start, stop)` of a file's object. Raises `ObjectLost` before the first."""
+        try:
+            return self.objects.read(key, start, stop)
+        except NotFound:
+            raise _lost(key) from None
 
     def link(
         self, caller: Caller, file_id: str, lifetime: timedelta, disposition: str
@@ -120,6 +128,11 @@ class FileService:
         self.objects.delete(keys)
         with self.records.begin() as rows:
             rows.objects.drop(keys)
+
+
+def _lost(key: str) -> ObjectLost:
+    log.error("object_lost", extra={"key": key})
+    return ObjectLost("The object of this file is not in the store; tell its operators.")
 
 
 def forget(rows: Transaction, file: File) -> None:

@@ -81,6 +81,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed(
         ),
         ({"Retry_After": "99999999999999999999999"}, timedelta(seconds=10**9)),
         ({"Retry_After": "-1"}, None),
+        ({"Retry_After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, None),
         ({"Retry_After": "soon"}, None),
         ({"Retry_After": "٣"}, None),
         ({}, None),

@@ -422,3 +422,17 @@ def spied(
         return real(*arguments)
 
     monkeypatch.setattr(os, call, spy)
+
+
+def test_an_empty_folder_in_its_place_is_used_and_none_is_an_outage(folder: Path) -> None:
+    staging = DiskStaging(folder)
+    kept(staging, b"before")
+    folder.rename(folder.with_name("elsewhere"))
+
+    with pytest.raises(Unavailable):
+        kept(staging, b"nowhere")
+    with pytest.raises(Unavailable):
+        staging.free_bytes()
+    folder.mkdir()
+
+    assert content(staging, kept(staging, b"after")) == b"after"

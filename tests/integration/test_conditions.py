@@ -14,6 +14,11 @@ from tests.support.front import Front, a_front
 CONTENT = b"0123456789"
 DAY = timedelta(days=1)
 NONSENSE = "yesterday"
+NO_DATES = [
+    "Mon, 01 Jan 99999999999 00:00:00 GMT",
+    "Mon, 01 Jan 2026 99999999999:00:00 GMT",
+    "Mon, 01 Jan 2026 00:00:00 +99999999999999",
+]
 
 
 @pytest.fixture
@@ -188,3 +193,21 @@ def test_a_job_is_answered_under_the_same_conditions(front: Front) -> None:
         assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", etag)
     long_ago = "Mon, 01 Jan 2001 00:00:00 GMT"
     assert front.get(path, If_Unmodified_Since=long_ago).status_code == 200
+
+
+@pytest.mark.parametrize("said", NO_DATES)
+@pytest.mark.parametrize("name", ["If_Modified_Since", "If_Unmodified_Since", "If_Range"])
+def test_what_is_no_date_is_ignored(front: Front, path: str, name: str, said: str) -> None:
+    answer = front.ask("GET", path, headers={name.replace("_", "-"): said})
+
+    assert (answer.status_code, answer.data) == (200, CONTENT)
+
+
+def test_a_file_whose_object_is_lost_says_so_and_not_to_ask_again(front: Front, file: File) -> None:
+    front.factory.objects.delete([file.key])
+
+    own = f"/api/v1/files/{file.id}"
+    for each in (f"{own}/download", f"{own}/metadata", f"/public/{file.id}/notes.txt"):
+        answer = front.get(each)
+        assert (answer.status_code, answer.get_json()["type"]) == (502, "object_lost"), each
+        assert "Retry-After" not in answer.headers

@@ -16,6 +16,7 @@ from shared.services.finding import is_id
 from web.auth import caller
 from web.disposition import disposition
 from web.downloads import file_response, thumbnail_response
+from web.limits import hold_slot
 from web.rest.documented import answers
 from web.rest.inputs import DeleteQuery, DownloadQuery, FilesQuery, LinkQuery, Text
 from web.rest.outputs import FileOut, FilesOut, LinkOut, MetadataOut
@@ -54,9 +55,10 @@ def show_file(file_id: str) -> Any:
 
 
 @bp.get("/<file_id>/metadata")
-@answers({200: MetadataOut}, problems=(404, 503))
+@answers({200: MetadataOut}, problems=(404, 502, 503))
 def show_metadata(file_id: str) -> Any:
     """Show a file, and what the store itself says of its object."""
+    hold_slot()  # a store that does not answer must not have all threads
     file, stored = services().files.stored(caller(), file_id)
     said = {"file_size": stored.size, "last_modified": when(stored.modified_at)}
     return services().describing.file(file) | said | {"etag": stored.etag}
@@ -66,7 +68,7 @@ def show_metadata(file_id: str) -> Any:
 @bp.input(DownloadQuery, location="query", arg_name="query")
 @answers(
     {200: "application/octet-stream", 206: "application/octet-stream", 304: None},
-    problems=(404, 412, 416),
+    problems=(404, 412, 416, 502, 503),
 )
 def download_file(file_id: str, query: DownloadQuery) -> Response:
     """Stream the file; honours `Range`, `If-Range` and `If-None-Match`."""
@@ -87,7 +89,7 @@ def link_file(file_id: str, query: LinkQuery) -> Any:
 
 
 @bp.get("/<file_id>/thumbnails/<name>")
-@answers({200: "image/webp", 206: "image/webp", 304: None}, problems=(404, 412, 416))
+@answers({200: "image/webp", 206: "image/webp", 304: None}, problems=(404, 412, 416, 502, 503))
 def show_thumbnail(file_id: str, name: str) -> Response:
     """Stream a thumbnail; a 404 names those there are."""
     return thumbnail_response(*services().files.thumbnail(caller(), file_id, name))

@@ -21,7 +21,7 @@ _TOKEN: Final = re.compile(r"(?<=/objects/).+", re.IGNORECASE | re.DOTALL)
 @bp.get("/public/<file_id>/<filename>")
 @answers(
     {200: "application/octet-stream", 206: "application/octet-stream", 304: None},
-    problems=(404, 412, 416),
+    problems=(404, 412, 416, 502, 503),
     open_to_all=True,
 )
 @public
@@ -38,7 +38,7 @@ class _Linked(Protocol):
 @bp.get("/objects/<token>")
 @answers(
     {200: "application/octet-stream", 206: "application/octet-stream", 304: None},
-    problems=(404, 412, 416),
+    problems=(404, 412, 416, 502, 503),
     open_to_all=True,
 )
 @public
