@@ -1,6 +1,6 @@
 # Thin names for ./run, which needs no make.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix token lock
+.PHONY: help run test drills check fix token lock
 T ?=
 SUB ?= dev
 
@@ -12,6 +12,9 @@ run: ## start everything, from nothing; Ctrl-C stops it
 
 test: ## the whole suite, or T=tests/unit/... for some of it
 	@exec ./run test $(T)
+
+drills: ## every fault at every point, long; T="-k webhooks --seed 1" for some of it
+	@exec ./run drills $(T)
 
 check: ## format, lint, types, import rules, unit and house tests
 	@exec ./run check

@@ -80,10 +80,13 @@ class Cable:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            if self._is_cut:
+            server = None
+            with suppress(OSError):  # it may be down just now
+                if not self._is_cut:
+                    server = socket.create_connection((parts.hostname or "", parts.port or 0))
+            if server is None:
                 client.close()
                 continue
-            server = socket.create_connection((parts.hostname or "", parts.port or 0))
             line = _Line(client, server)
             with self._lock:
                 self._lines.append(line)

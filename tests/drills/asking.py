@@ -1,0 +1,151 @@
+"""The requests of a story's client, and the ledger of what it was told."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from shared.errors import NotFound
+from shared.model.caller import Caller, Scope
+from shared.model.lifecycle import JobState
+from shared.model.upload import NewUpload
+from shared.ports import Answer
+from shared.wiring import Services
+from tests.drills.kinds import Kind
+from tests.drills.load import digest, pieces
+from tests.drills.ports import DELIVERED
+from tests.support.workshop import Bytes
+
+CALLER: Final = Caller(
+    "drill", scopes=frozenset({Scope.FILES_READ, Scope.FILES_WRITE, Scope.FILES_DELETE})
+)
+_KEY: Final = "drilled"
+
+
+@dataclass(frozen=True)
+class Told:
+    """The ledger of one story: lines of JSON in the order they became true."""
+
+    path: Path
+
+    def write(self, what: str, **facts: Any) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps({"what": what, **facts}) + "\n")
+
+    def lines(self, what: str) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        said = [json.loads(line) for line in self.path.read_text().splitlines()]
+        return [each for each in said if each["what"] == what]
+
+    def answers(self) -> dict[str, dict[str, Any]]:
+        return {each["operation"]: each for each in self.lines("answered")}
+
+    def send(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        """Be the receiver of webhooks."""
+        del url, body
+        self.write("heard", event=headers["webhook-id"])
+        return DELIVERED
+
+    def refuse(self, url: str) -> str | None:
+        del url
+        return None
+
+
+@dataclass(frozen=True)
+class Client:
+    """Sends one kind of upload, and notes what was answered."""
+
+    kind: Kind
+    content: bytes
+    services: Services
+    told: Told
+
+    def ask(self, operation: str) -> None:
+        """Send one request; raises what refuses it."""
+        verb, _, which = operation.partition("-")
+        facts = _REQUESTS[verb](self, which)
+        self.told.write("answered", operation=operation, **facts)
+
+    @property
+    def upload_id(self) -> str | None:
+        answers = self.told.answers()
+        first = answers.get("open") or answers.get("submit")
+        return None if first is None else str(first["upload_id"])
+
+    def piece(self, number: int) -> bytes:
+        return bytes(list(pieces(self.content, self.kind.chunk_size))[number])
+
+    def _open(self, which: str) -> dict[str, Any]:
+        del which
+        new = NewUpload(
+            self.kind.filename,
+            size=None if self.kind.is_stream else len(self.content),
+            chunk_size=self.kind.chunk_size,
+            sha256="0" * 64 if self.kind.wrong_sha256 else digest(self.content),
+        )
+        return {"upload_id": self.services.uploads.open(CALLER, new, idempotency_key=_KEY).id}
+
+    def _put(self, which: str) -> dict[str, Any]:
+        number = int(which)
+        body = Bytes(self.piece(number))
+        receipt = self.services.chunks.put(CALLER, self._there(), number, body, None)
+        return {"length": receipt.length}
+
+    def _append(self, which: str) -> dict[str, Any]:
+        """Ask how far the stream came, and go on from there."""
+        there = self.services.uploads.status(CALLER, self._there()).upload.received
+        body = self.content[there : (int(which) + 1) * self.kind.chunk_size]
+        if body:
+            self.services.chunks.append(CALLER, self._there(), there, Bytes(body))
+        return {"received": there + len(body)}
+
+    def _complete(self, which: str) -> dict[str, Any]:
+        del which
+        return {"job_id": self.services.uploads.complete(CALLER, self._there()).id}
+
+    def _submit(self, which: str) -> dict[str, Any]:
+        del which
+        uploads, new = self.services.uploads, NewUpload(self.kind.filename)
+        with uploads.begin_submission(CALLER, new.filename) as intake:
+            intake.take(Bytes(self.content))
+            job = uploads.submit(CALLER, new, intake, idempotency_key=_KEY)
+        return {"upload_id": job.upload_id, "job_id": job.id}
+
+    def _cancel(self, which: str) -> dict[str, Any]:
+        del which
+        self.services.uploads.cancel(CALLER, self._there())
+        return {}
+
+    def _delete(self, which: str) -> dict[str, Any]:
+        """Delete the file once its job has succeeded, which is when a client knows of it."""
+        del which
+        job = self.services.uploads.status(CALLER, self._there()).job
+        assert job is not None
+        if job.state is not JobState.SUCCEEDED:
+            raise NotFound("file")
+        was_tried = bool(self.told.lines("deleting"))
+        self.told.write("deleting")
+        try:
+            self.services.files.delete(CALLER, self._there(), hard=True)
+        except NotFound:
+            if not was_tried:
+                raise  # nobody can have deleted it before
+        return {}
+
+    def _there(self) -> str:
+        upload_id = self.upload_id
+        assert upload_id is not None
+        return upload_id
+
+
+_REQUESTS: Final[Mapping[str, Callable[[Client, str], dict[str, Any]]]] = {
+    "open": Client._open,
+    "put": Client._put,
+    "append": Client._append,
+    "complete": Client._complete,
+    "submit": Client._submit,
+    "cancel": Client._cancel,
+    "delete": Client._delete,
+}

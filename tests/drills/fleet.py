@@ -1,0 +1,153 @@
+"""The processes of a drill's stack: who died when, who is back, and further ones beside them."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import psutil
+
+from tests.drills.load import Work
+from tests.drills.rig import Rig, embedded_in, environment_of
+from tests.support.servers import running
+from tests.support.stack import ROOT
+from tests.support.waiting import eventually
+from tools import plan
+
+_BACK_SECONDS: Final = 60.0
+FIRST_NODE: Final = "ingest-"
+OTHER_NODE: Final = "other-"
+
+
+@dataclass
+class Toll:
+    """Kills, and when which process died, in milliseconds of the wall clock, as rows have times."""
+
+    rig: Rig
+    kills: int = 0
+    died: dict[int, int] = field(default_factory=dict)
+    _owed: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether all the kills are done that were asked for."""
+        with self._lock:
+            return self._owed == 0
+
+    def strikes(
+        self,
+        part: str,
+        times: int,
+        every: tuple[float, float],
+        *,
+        children: bool = False,
+        first: Callable[[], object] | None = None,
+    ) -> Work:
+        """Kill a part or a child of it so often, each time after a pause and after `first`."""
+        with self._lock:
+            self._owed += times
+
+        def work(over: threading.Event) -> None:
+            pauses = [self.rig.said.uniform(*every) for _ in range(times)]
+            for pause in pauses:
+                if over.wait(pause):
+                    return
+                if first is not None:
+                    first()
+                self.strike(part, children=children)
+                with self._lock:
+                    self._owed -= 1
+
+        return work
+
+    def strike(self, part: str, *, children: bool = False) -> None:
+        victims = self._a_child if children else self._all
+        eventually(lambda: self._killed(victims(part)), _BACK_SECONDS)
+        with self._lock:
+            self.kills += 1
+
+    def _killed(self, victims: list[psutil.Process]) -> bool:
+        for victim in victims:
+            self.died[victim.pid] = now()
+            with suppress(psutil.Error):
+                victim.kill()
+        return bool(victims)
+
+    def _all(self, part: str) -> list[psutil.Process]:
+        leader = found(self.rig, part)
+        try:
+            return [] if leader is None else [leader, *leader.children(recursive=True)]
+        except psutil.Error:  # it died by itself
+            return []
+
+    def _a_child(self, part: str) -> list[psutil.Process]:
+        leader = found(self.rig, part)
+        try:
+            return [] if leader is None else [self.rig.said.choice(leader.children())]
+        except (IndexError, psutil.Error):  # there is none now
+            return []
+
+
+def keeping_up(rig: Rig, most: int = 4) -> Callable[[], bool]:
+    """Say whether so few jobs are open that more may be sent: nobody waits behind a long queue."""
+    return lambda: rig.checker.open_jobs() <= most
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def starts(rig: Rig, part: str) -> int:
+    """Return how often the supervisor has found the part ready."""
+    return sum(f"{part} ready after" in line for line in rig.stack.log)
+
+
+def wait_until_back(rig: Rig, part: str, before: int) -> None:
+    """Return when the part, which had been ready `before` times, is so again."""
+    late = f"{part} is not back"
+    eventually(lambda: starts(rig, part) > before, _BACK_SECONDS, says=late)
+
+
+def told_to_stop(rig: Rig, part: str) -> float:
+    """Tell a part to stop, as a roll-out does; return after how many seconds all of it was gone."""
+    process = eventually(lambda: found(rig, part), _BACK_SECONDS)
+    assert process is not None
+    family = [process, *process.children(recursive=True)]
+    began = time.monotonic()
+    process.terminate()
+    _, alive = psutil.wait_procs(family, timeout=_BACK_SECONDS)
+    took = time.monotonic() - began
+    assert alive == [], f"{part} does not stop"
+    return took
+
+
+def found(rig: Rig, part: str) -> psutil.Process | None:
+    try:
+        return rig.stack.process(part)
+    except (AssertionError, psutil.Error):
+        return None
+
+
+@contextmanager
+def another_worker(rig: Rig) -> Iterator[psutil.Process]:
+    """Run a second worker beside the stack's own: who dies has somebody to take over."""
+    embedded = embedded_in(rig.stack)
+    part = plan._worker(embedded, "other", OTHER_NODE.rstrip("-"), "ingest")
+    part = replace(part, environment=environment_of(rig.stack, embedded))
+    with running(part, ROOT, ends_by=signal.SIGKILL) as process:
+        worker = psutil.Process(process.pid)
+        try:
+            yield worker
+        finally:
+            send(worker, signal.SIGCONT)
+
+
+def send(leader: psutil.Process, number: signal.Signals) -> None:
+    """Send a signal to a process and all of its group, at once."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader.pid, number)

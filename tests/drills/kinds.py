@@ -1,0 +1,63 @@
+"""The ways of an upload that a drill tells: its content, and its operations in order."""
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+from tests.support.pictures import a_jpeg, a_png
+
+PART_BYTES: Final = 64 * 1024  # where a drill cuts S3's parts, so that a small file has several
+_AFTER: Final = ("work", "ring", "sweep")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way of an upload: its operations in order, and whether it ends as a file."""
+
+    name: str
+    operations: tuple[str, ...]
+    filename: str = "notes.txt"
+    chunk_size: int = 1000
+    is_file: bool = True
+    wrong_sha256: bool = False
+
+    @property
+    def is_stream(self) -> bool:
+        return "append-0" in self.operations
+
+    def content(self, seed: int) -> bytes:
+        said = random.Random(f"{seed}/{self.name}")  # noqa: S311  # replayed from it
+        if self.filename.endswith(".png"):
+            return a_png(40, 30) + said.randbytes(16)
+        if self.filename.endswith(".jpg"):
+            return a_jpeg(40, 30) + said.randbytes(16)
+        size = 3 * PART_BYTES + 77 if self.chunk_size > PART_BYTES else 2500
+        return said.randbytes(size).hex().encode()[:size]
+
+
+_PUTS: Final = ("put-1", "put-0", "put-2")
+_LARGE: Final = PART_BYTES + 10_001
+KINDS: Final[dict[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        Kind("text", ("open", *_PUTS, "complete", *_AFTER)),
+        Kind("stream", ("open", "append-0", "append-1", "complete", *_AFTER), chunk_size=1700),
+        Kind("png", ("open", "put-0", "complete", *_AFTER), "photo.png", 1024**2),
+        Kind("submit", ("submit", *_AFTER), "photo.jpg", 1024**2),
+        Kind("large", ("open", *_PUTS, "complete", *_AFTER), chunk_size=_LARGE),
+        Kind(
+            "wrong",
+            ("open", *_PUTS, "complete", *_AFTER),
+            is_file=False,
+            wrong_sha256=True,
+            chunk_size=_LARGE,
+        ),
+        Kind("cancelled", ("open", "put-0", "cancel", "sweep"), is_file=False),
+        Kind("recalled", ("open", *_PUTS, "complete", "cancel", *_AFTER), is_file=False),
+        Kind(
+            "deleted",
+            ("open", *_PUTS, "complete", "work", "ring", "delete", "ring-again", "sweep"),
+            is_file=False,
+        ),
+    )
+}

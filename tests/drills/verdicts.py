@@ -1,0 +1,152 @@
+"""The invariants of one story, held against the ports of this process instead of a stack's bucket."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shared.errors import AppError, NotFound
+from shared.model.lifecycle import JobState, UploadState
+from shared.model.upload import Upload
+from shared.ports import ObjectStore
+from tests.drills.invariants import Judge
+from tests.drills.ledger import Entry
+from tests.drills.load import digest
+from tests.drills.stories import Scene
+
+_HOLDING: Final = frozenset(
+    {UploadState.RECEIVING, UploadState.SEALED, UploadState.PROCESSING, UploadState.FAILED}
+)
+_ENDS: Final = {
+    "wrong": JobState.REJECTED,
+    "cancelled": None,
+    "recalled": JobState.CANCELLED,
+}
+_SAID: Final = {
+    "wrong": ["file.rejected"],
+    "cancelled": [],
+    "recalled": [],
+    "deleted": ["file.deleted", "file.ready"],
+}
+
+
+@dataclass(frozen=True)
+class PortJudge(Judge):
+    """Looks into any store through its port."""
+
+    objects: ObjectStore
+
+    def keys(self) -> Iterator[str]:
+        return (each.key for each in self.objects.listing())
+
+    def begun(self) -> Iterator[str]:
+        return (each.key for each in self.objects.open_multiparts())
+
+    def content(self, key: str) -> Iterator[bytes]:
+        found = self.objects.find(key)
+        if found is None:
+            raise KeyError(key)
+        try:
+            yield from self.objects.read(key, 0, found.size)
+        except NotFound:
+            raise KeyError(key) from None
+
+
+def staged(scene: Scene) -> Iterator[str]:
+    """I1, right after the crash: what was acknowledged can be read back while its upload is open."""
+    client, factory = scene.client, scene.factory
+    if client.upload_id is None:
+        return
+    with factory.records.read() as rows:
+        upload = rows.uploads.find(client.upload_id)
+        chunks = rows.chunks.of(client.upload_id)
+    if upload is None or upload.state not in _HOLDING:
+        return
+    by_number: dict[int, bytes] = {}
+    for chunk in chunks:
+        try:
+            body = b"".join(factory.staging.read(chunk, 64 * 1024))
+        except AppError as error:
+            yield f"I1: chunk {chunk.number} has a row and no bytes: {error}"
+            continue
+        by_number[chunk.number] = by_number.get(chunk.number, b"") + body
+    yield from _not_kept(scene, upload, by_number)
+
+
+def _not_kept(scene: Scene, upload: Upload, by_number: dict[int, bytes]) -> Iterator[str]:
+    for operation, facts in scene.told.answers().items():
+        verb, _, which = operation.partition("-")
+        if verb == "put" and by_number.get(int(which)) != scene.client.piece(int(which)):
+            yield f"I1: {operation} was acknowledged and is not what was sent"
+        if verb == "append":
+            there = by_number.get(0, b"")
+            wanted = scene.client.content[: facts["received"]]
+            if there[: len(wanted)] != wanted:
+                yield f"I1: {operation} was acknowledged and is not what was sent"
+        if verb == "submit" and by_number.get(0) != scene.client.content:
+            yield f"I1: the submission {upload.id} was acknowledged and is not what was sent"
+
+
+def ended(scene: Scene) -> Iterator[str]:
+    """Everything, once the story is over and the sweeps have run twice."""
+    judge = PortJudge(scene.factory.records._engine, scene.factory.objects)
+    yield from judge.check([_entry(scene)]).breaches
+    yield from _left(scene, judge)
+    yield from _ends(scene, judge)
+    yield from _heard(scene, judge)
+
+
+def _entry(scene: Scene) -> Entry:
+    """The upload as its client knows it; what ends as no file is for `_ends` to judge."""
+    client, answers = scene.client, scene.told.answers()
+    entry = Entry(scene.kind.name, digest(client.content), len(client.content), client.upload_id)
+    entry.chunks = {int(each[4:]) for each in answers if each.startswith("put-")}
+    entry.sealed = bool(answers.keys() & {"complete", "submit"})
+    entry.cancelled = not scene.kind.is_file
+    return entry
+
+
+def _left(scene: Scene, judge: PortJudge) -> Iterator[str]:
+    """I3: nothing in staging, and no row of an object, that is nobody's."""
+    known = {row["name"] for row in judge.rows("SELECT name FROM chunks")}
+    for path in scene.factory.staged():
+        if path.name not in known:
+            yield f"I3: {path.name} in staging belongs to no chunk"
+    for row in judge.rows("SELECT key, state FROM objects WHERE state != 'linked'"):
+        yield f"I3: the row of object {row['key']} is {row['state']} for ever"
+
+
+def _ends(scene: Scene, judge: PortJudge) -> Iterator[str]:
+    """I2 and I5: the job ended as it had to, and there is one file, or none."""
+    kind = scene.kind
+    states = [row["state"] for row in judge.rows("SELECT state FROM jobs")]
+    end = _ENDS.get(kind.name, JobState.SUCCEEDED)
+    if states != ([] if end is None else [end]):
+        yield f"I5: the job is {states}, not {end}"
+    files = judge.rows("SELECT id, sha256 FROM files")
+    if len(files) != kind.is_file:
+        yield f"I2: {len(files)} files of one upload"
+    uploads = judge.rows("SELECT id FROM uploads")
+    if len(uploads) != 1:
+        yield f"I2: {len(uploads)} uploads of one request"
+
+
+def _heard(scene: Scene, judge: PortJudge) -> Iterator[str]:
+    """I7: every event was owed once and heard at least once."""
+    rows = judge.rows("SELECT type, state, event_id FROM deliveries ORDER BY type")
+    heard = {line["event"] for line in scene.told.lines("heard")}
+    said = [row["type"] for row in rows]
+    if said != _SAID.get(scene.kind.name, ["file.ready"]):
+        yield f"I7: what was owed is {said}"
+    for row in rows:
+        if row["state"] != "delivered" or row["event_id"] not in heard:
+            yield f"I7: {row['type']} is {row['state']}, and was not heard"
+
+
+def robbed(scene: Scene) -> Iterator[str]:
+    """I10: who lost its job to another changed nothing of it any more."""
+    for line in scene.told.lines("robbed"):
+        with scene.factory.records.read() as rows:
+            job = rows.jobs.find(line["job_id"])
+        now = None if job is None else (job.state, job.version)
+        if now != (JobState.RUNNING, line["version"]):
+            yield f"I10: a worker that had lost its job changed it: {now}, was {line['version']}"
