@@ -50,6 +50,8 @@ def present(error: AppError) -> Response:
     response = problem(status, error.code, str(error), **error.facts)
     if error.kind == "unauthenticated":
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.code == "coding_unsupported":
+        response.headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
     if error.kind in _RETRY_SECONDS:
         response.headers["Retry-After"] = _RETRY_SECONDS[error.kind]
     return response

@@ -13,7 +13,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest
 from werkzeug.http import parse_dict_header
 
-from shared.errors import Invalid
+from shared.errors import BodyCut, Invalid, Unsupported
 
 _MOST_JSON: Final = 1024 * 1024
 _MOST_WAIT_SECONDS: Final = 60
@@ -55,7 +55,13 @@ class SluiceRequest(Request):
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         self.max_content_length = _MOST_JSON
-        if not self.get_data(cache=True):
+        try:
+            said = self.get_data(cache=True)
+        except ParseException as error:
+            raise Invalid("The body does not come in pieces as RFC 9112 has them.") from error
+        if len(said) < (self.content_length or 0):  # RFC 9112, 8: what came may look whole
+            raise BodyCut("The body was cut.", expected=self.content_length, received=len(said))
+        if not said:
             return None
         return super().get_json(force=force, silent=silent, cache=cache)
 
@@ -63,10 +69,20 @@ class SluiceRequest(Request):
         raise Invalid("The body is not valid JSON.", pointer="") from e
 
 
+class UnsupportedCoding(Unsupported):
+    """Bytes are stored as they come: those of a coding would not be the file's."""
+
+    code = "coding_unsupported"
+
+
 class RequestBody:
-    """A raw body as it arrives. One that is cut, by whomever, just ends: see `Body`."""
+    """A raw body as it arrives. One that is cut, by whomever, just ends: see `Body`.
+
+    Raises `UnsupportedCoding` at once.
+    """
 
     def __init__(self, request: Request) -> None:
+        _refuse_coding(request)
         self._stream = request.stream
         self.length = None if _is_chunked(request) else request.content_length or 0
         self.is_cut = False
@@ -122,6 +138,12 @@ def idempotency_key(request: Request) -> str | None:
 
 def _is_chunked(request: Request) -> bool:
     return "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+
+
+def _refuse_coding(request: Request) -> None:
+    codings = request.headers.get("Content-Encoding", "").lower().split(",")
+    if {coding.strip() for coding in codings} - {"", "identity"}:
+        raise UnsupportedCoding("Send the file as it is, without a Content-Encoding.")
 
 
 def _refuse_constant(name: str) -> Any:

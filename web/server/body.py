@@ -2,7 +2,7 @@
 
 One of unknown length has the time for what has come so far. At the deadline a body just ends, as if
 the client had: who reads it gets the bytes so far. Extends gunicorn's `SocketUnreader.chunk`, which
-all reads of a request go through, and its `Body`, which is `wsgi.input`.
+all reads of a request go through, and `read` of its `Body`, which is `wsgi.input`.
 """
 
 import select
@@ -10,6 +10,7 @@ import time
 from typing import Any, Final
 
 from gunicorn.http.body import Body
+from gunicorn.http.errors import ParseException
 from gunicorn.http.unreader import SocketUnreader
 
 from web.server.line import SLOWEST, Line
@@ -86,11 +87,29 @@ class Arriving(Body):  # type: ignore[misc]  # gunicorn is untyped
         self.is_gathered = source.is_over or (
             self.length is not None and self.length <= source.held
         )
+        self._broken_by: Exception | None = None
+
+    def read(self, size: int | None = None) -> bytes:
+        """Return what has come of a body that breaks; raise why when there is no more of it."""
+        if self._broken_by is not None and not self.buf.tell():
+            raise self._broken_by
+        try:
+            return self._read(size)
+        except (OSError, ParseException) as error:
+            self._broken_by = error
+            self._source.is_over = True
+            if came := self._read(size):  # now it just ends, in gunicorn's eyes
+                return came
+            raise
+
+    def _read(self, size: int | None) -> bytes:
+        said: bytes = super().read(size)
+        return said
 
     @property
     def is_finished(self) -> bool:
         """Whether the next request begins where this body was left, or in bytes that are here."""
-        if self._source.fell_short:
+        if self.failed or self._source.fell_short:
             return False
         if self.length is None:
             return self.reader.parser is None

@@ -10,6 +10,7 @@ from typing import Final
 MOST_HEAD: Final = 32 * 1024  # bytes: four times the longest line that gunicorn takes
 SMALL_BODY: Final = 16 * 1024  # bytes
 
+_LINE_END: Final = b"\r\n"
 _END: Final = b"\r\n\r\n"
 _BARE: Final = re.compile(rb"(?<!\r)\n")  # RFC 9112, 2.2: lines end with CRLF
 _FRAMING: Final = re.compile(
@@ -18,7 +19,7 @@ _FRAMING: Final = re.compile(
 
 
 class Gathering:
-    """The bytes of a request so far."""
+    """The bytes of a request so far, without empty lines before it (RFC 9112, 2.2)."""
 
     def __init__(self) -> None:
         self._said = bytearray()
@@ -43,6 +44,8 @@ class Gathering:
         looked = max(0, len(self._said) - len(_END) + 1)
         self._said += block
         if self._wanted is None:
+            while self._said.startswith(_LINE_END):
+                del self._said[: len(_LINE_END)]
             self._wanted = self._look(looked)
 
     def take(self) -> bytes:

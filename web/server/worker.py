@@ -6,9 +6,10 @@ that the client can read that instead of a reset (RFC 9112, 9.6). Each place has
 
 Overrides of gunicorn 27.0.1's `ThreadWorker`: `check_config`, `load_wsgi`, `accept`,
 `handle_request`, `_keepalive_after`, `finish_request`, `murder_pending`, `murder_keepalived`,
-`_cap_keepalive`. Its deques of kept and pending connections stay empty.
+`_cap_keepalive`, `handle_error`. Its deques of kept and pending connections stay empty.
 """
 
+import contextlib
 import errno
 import logging
 import selectors
@@ -17,13 +18,14 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from shared.config import settings
 from web.server.closing import App, closing
 from web.server.connection import Connection
 from web.server.line import Line
+from web.server.refusals import refusal
 from web.server.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -188,9 +190,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is untyped
         except OSError:  # the client went away
             self._drop(conn)
 
+    def handle_error(self, req: Any, client: Line, addr: Any, exc: Exception) -> None:
+        """Answer what gunicorn could not; called in threads, too."""
+        del req, addr
+        with contextlib.suppress(OSError):  # the client went away
+            client.sendall(refusal(exc))
+
     # In a thread.
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
+        if req.version >= (1, 1) and not any(name == "HOST" for name, _ in req.headers):
+            raise InvalidHeader("HOST", req=req)  # RFC 9112, 3.2
         conn.begin(req, self._grace)
         try:
             return bool(super().handle_request(req, conn))

@@ -50,6 +50,15 @@ def test_a_line_that_ends_wrongly_is_left_to_the_parser(said: bytes) -> None:
     assert gathered(said).is_whole
 
 
+@pytest.mark.parametrize(
+    "pieces", [[b"\r\n" + HEAD], [b"\r\n\r\n", HEAD], [b"\r", b"\n\r", b"\n" + HEAD]]
+)
+def test_empty_lines_before_it_are_no_part_of_it(pieces: list[bytes]) -> None:
+    assert not gathered(*pieces).is_whole
+    assert gathered(*pieces, b"\r\n").is_whole
+    assert gathered(*pieces, b"\r\n").take() == HEAD + b"\r\n"
+
+
 def test_a_head_may_not_be_endless() -> None:
     assert not gathered(HEAD + b"x" * (MOST_HEAD - len(HEAD))).is_too_large
     assert gathered(HEAD + b"x" * MOST_HEAD).is_too_large
@@ -77,7 +86,8 @@ def test_pieces_make_no_difference(cuts: list[int], length: int) -> None:
     assert request.take() == whole
 
 
-def gathered(said: bytes) -> Gathering:
+def gathered(*said: bytes) -> Gathering:
     request = Gathering()
-    request.add(said)
+    for piece in said:
+        request.add(piece)
     return request
