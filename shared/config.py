@@ -75,7 +75,8 @@ class Settings(BaseSettings):
         None, description="Where chunks wait; DATA_DIR/staging unless set."
     )
     staging_floor: ByteSize = Field(
-        ByteSize(256 * 1024**2), description="Disk space that is never used."
+        ByteSize(256 * 1024**2),
+        description="Disk space that is never used; with the embedded S3 at least 2 % of the disk.",
     )
 
     jwt_algorithm: Literal["HS256", "RS256", "ES256"] = Field(

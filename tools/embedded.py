@@ -5,9 +5,10 @@ environment wins. An empty value counts as not configured.
 """
 
 import os
+import shutil
 import sysconfig
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ JWT_NAMES: Final = (
     "MAIN_SERVICE_JWT_PUBLIC_KEY",
     "JWT_JWKS_URL",
 )
+_LEAST_FLOOR: Final = 256 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,11 @@ def load() -> Embedded:
     configured = {name: value for name, value in _configured() if value}
     folder = DataFolder((Path.cwd() / configured.get("DATA_DIR", ROOT / "data")).resolve())
     folder.prepare()
-    return embed(configured, credentials.kept(folder.credentials), folder, weed=WEED.exists())
+    made = embed(configured, credentials.kept(folder.credentials), folder, weed=WEED.exists())
+    if not made.objects:
+        return made
+    floor = _floor(shutil.disk_usage(folder.path).total)
+    return replace(made, variables={"STAGING_FLOOR": str(floor), **made.variables})
 
 
 def embed(
@@ -147,6 +153,11 @@ def _for_embedded_s3(
 def _configured() -> Iterator[tuple[str, str | None]]:
     yield from dotenv_values(ROOT / ".env").items()
     yield from ((name, value) for name, value in os.environ.items() if value)
+
+
+def _floor(disk_bytes: int) -> int:
+    """Let staging end before SeaweedFS does, which stores nothing where less than 1 % is free."""
+    return max(_LEAST_FLOOR, disk_bytes // 50)
 
 
 def _any(configured: Mapping[str, str], names: tuple[str, ...]) -> bool:

@@ -65,7 +65,9 @@ def s3_client(place: S3Place, endpoint: str | None, patience: Patience = PATIENT
             signature_version="s3v4",
             connect_timeout=patience.connect_seconds,
             read_timeout=patience.read_seconds,
-            retries={"mode": "standard", "total_max_attempts": patience.attempts},
+            # Not "standard": its quota of retries runs dry in lasting bad weather, and then a job of
+            # ten requests seldom gets through. What spares a store in trouble is that jobs wait.
+            retries={"mode": "legacy", "total_max_attempts": patience.attempts},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             max_pool_connections=32,

@@ -44,7 +44,7 @@ def a_sky(folder: Path, seed: int, *sabotages: str) -> Iterator[Sky]:
             "S3_REGION": place.region,
             "S3_ACCESS_KEY_ID": place.access_key_id or "",
             "S3_SECRET_ACCESS_KEY": place.secret_access_key or "",
-            "WORKER_CONCURRENCY": "4",
+            "WORKER_CONCURRENCY": "8",
         }
         with a_rig(folder, seed, sabotage=",".join((_HURRIED, *sabotages)), **said) as rig:
             checker = replace(rig.checker, s3=s3_client(place, place.endpoint))

@@ -156,9 +156,11 @@ class Weather(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
-    def __init__(self, place: S3Place) -> None:
+    def __init__(self, place: S3Place, *, keeps_calls: bool = True) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.keeps_calls = keeps_calls
         self.upstream = urlsplit(place.endpoint or "").netloc
         self.place = replace(place, endpoint=f"http://127.0.0.1:{self.server_port}")
         self.calls: list[tuple[Call, int | None]] = []
@@ -188,6 +190,7 @@ class Weather(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two packets
     server: Weather
 
     def _pass(self) -> None:
@@ -201,7 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.over,
         )
         answer = self.server.fault_for(call)(call)
-        self.server.calls.append((call, None if answer is None else answer.status))
+        if self.server.keeps_calls:
+            self.server.calls.append((call, None if answer is None else answer.status))
         if answer is None:
             self.close_connection = True
             return
@@ -238,8 +242,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def weather_before(place: S3Place) -> Iterator[Weather]:
-    proxy = Weather(place)
+def weather_before(place: S3Place, *, keeps_calls: bool = True) -> Iterator[Weather]:
+    proxy = Weather(place, keeps_calls=keeps_calls)
     thread = threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

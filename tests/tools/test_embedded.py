@@ -1,12 +1,13 @@
 """What is embedded, and what the other processes are told."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tools.data_folder import DataFolder
-from tools.embedded import Embedded, embed
+from tools.embedded import Embedded, embed, load
 from tools.refusal import Refused
 
 MADE = {
@@ -106,3 +107,21 @@ def test_a_configured_verifier_gets_no_secret_beside_it(name: str) -> None:
 def test_a_port_out_of_range_is_refused_by_name(port: str) -> None:
     with pytest.raises(Refused, match="PORT is"):
         embedding({"PORT": port})
+
+
+def test_staging_ends_before_the_store_on_the_same_disk_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = shutil._ntuple_diskusage(10**12, 0, 10**12)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr("tools.embedded.shutil.disk_usage", lambda _: disk)
+    monkeypatch.setattr("tools.embedded.dotenv_values", lambda _: {})
+
+    assert load().variables["STAGING_FLOOR"] == str(2 * 10**10)
+
+    monkeypatch.setenv("STAGING_FLOOR", "1MiB")
+    assert load().variables["STAGING_FLOOR"] == "1MiB"
+
+    monkeypatch.delenv("STAGING_FLOOR")
+    monkeypatch.setenv("STORAGE_BACKEND", "local")
+    assert "STAGING_FLOOR" not in load().variables
