@@ -2,10 +2,17 @@
 
 from typing import Any
 
+import kombu.transport
 import pytest
 
 from shared.adapters.broker_redis import Transport
 from shared.adapters.dispatch_celery import celery_app
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of ours: nobody has asked kombu for its own transport before."""
+    monkeypatch.setattr(kombu.transport, "_transport_cache", {})
 
 
 def test_a_channel_that_outlived_its_connection_says_so(valkey_url: str) -> None:
