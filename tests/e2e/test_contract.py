@@ -1,6 +1,7 @@
 """The contract as the service tells it, and the routes as they answer."""
 
 import re
+from http import HTTPStatus
 from typing import Any, Final
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.api import Api, answered, refused
 from tests.support.pictures import a_jpeg
 from tests.support.samples import text
 from tests.support.stack import Stack
+from tests.support.waiting import eventually
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 NOBODYS: Final = "01890000-0000-7000-8000-000000000000"
@@ -205,6 +207,7 @@ def test_the_process_says_that_it_lives(anybody: Api) -> None:
 
 
 def test_readiness_names_each_part(anybody: Api) -> None:
+    eventually(lambda: anybody.get("/readyz").status_code == HTTPStatus.OK)
     body = answered(anybody.get("/readyz"), 200)
 
     assert body["status"] == "ready"
@@ -214,6 +217,8 @@ def test_readiness_names_each_part(anybody: Api) -> None:
 
 def test_readiness_says_which_part_is_away(anybody: Api, stack: Stack) -> None:
     with stack.paused("s3"):
+        # What a part said before is good for a second.
+        eventually(lambda: anybody.get("/readyz").status_code == HTTPStatus.SERVICE_UNAVAILABLE)
         answer = anybody.get("/readyz")
 
     body = answered(answer, 503)
@@ -223,6 +228,7 @@ def test_readiness_says_which_part_is_away(anybody: Api, stack: Stack) -> None:
     assert body["checks"]["s3"]["detail"]
     assert answer.elapsed.total_seconds() < 5
     assert anybody.get("/healthz").status_code == 200
+    eventually(lambda: anybody.get("/readyz").status_code == HTTPStatus.OK)
 
 
 def test_flower_asks_who_comes(stack: Stack) -> None:

@@ -71,7 +71,7 @@ def test_a_frozen_database_is_a_refusal_in_time(stack: Stack, alice: Api, databa
 def test_asking_for_a_frozen_store_holds_neither_threads_nor_descriptors(
     stack: Stack, alice: Api
 ) -> None:
-    answered(alice.get("/readyz"), 200)
+    eventually(lambda: alice.get("/readyz").status_code == 200, 10)
     before = held(stack)
 
     with stack.paused("s3"):
