@@ -26,6 +26,7 @@ not safe goes to the log through `raise ... from`. `code` is part of the API and
       TooLarge             too_large        too_large
       QuotaExceeded        too_large        quota_exceeded
       Unsupported          unsupported      type_not_allowed
+        UnsupportedCoding  unsupported      coding_unsupported
       Limited              limited          limited
       Unavailable          unavailable      {records,objects,staging,board}_unavailable
         OutcomeUnknown     unavailable      records_unavailable
@@ -152,6 +153,12 @@ class QuotaExceeded(AppError):
 class Unsupported(AppError):
     kind = "unsupported"
     code = "type_not_allowed"
+
+
+class UnsupportedCoding(Unsupported):
+    """Bytes are stored as they come: those of a coding would not be the file's."""
+
+    code = "coding_unsupported"
 
 
 class Limited(AppError):

@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Protocol
 
 from shared.model.job import JobStatus, Shown
+from shared.model.stored import OpenMultipart, Part, StoredObject
 from shared.model.upload import Chunk
 
 
@@ -101,36 +102,6 @@ class Staging(Protocol):
         ...
 
     def free_bytes(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """S3's numbered part, from 1; `offset` and `length` are its place in the object, in bytes."""
-
-    number: int
-    offset: int
-    length: int
-    etag: str
-    crc64: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """What the store says of an object; `metadata` only where one object was asked for."""
-
-    key: str
-    size: int
-    etag: str
-    content_type: str
-    modified_at: datetime
-    metadata: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenMultipart:
-    key: str
-    multipart_id: str
-    started_at: datetime
 
 
 class ObjectStore(Protocol):

@@ -12,7 +12,7 @@ from apiflask.exceptions import HTTPError
 from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
-from shared.errors import AppError
+from shared.errors import AppError, UnsupportedCoding
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def present(error: AppError) -> Response:
     response = problem(status, error.code, str(error), **error.facts)
     if error.kind == "unauthenticated":
         response.headers["WWW-Authenticate"] = "Bearer"
-    if error.code == "coding_unsupported":
+    if isinstance(error, UnsupportedCoding):
         response.headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
     if error.kind in _RETRY_SECONDS:
         response.headers["Retry-After"] = _RETRY_SECONDS[error.kind]

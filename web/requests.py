@@ -13,7 +13,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest
 from werkzeug.http import parse_dict_header
 
-from shared.errors import BodyCut, Invalid, Unsupported
+from shared.errors import BodyCut, Invalid, UnsupportedCoding
 
 _MOST_JSON: Final = 1024 * 1024
 _MOST_WAIT_SECONDS: Final = 60
@@ -67,12 +67,6 @@ class SluiceRequest(Request):
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         raise Invalid("The body is not valid JSON.", pointer="") from e
-
-
-class UnsupportedCoding(Unsupported):
-    """Bytes are stored as they come: those of a coding would not be the file's."""
-
-    code = "coding_unsupported"
 
 
 class RequestBody:

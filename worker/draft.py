@@ -8,8 +8,9 @@ from typing import Final
 from shared.errors import Damaged
 from shared.model.digest import crc64
 from shared.model.policy import Verdict
+from shared.model.stored import Part
 from shared.model.thumbnail import ThumbnailSpec
-from shared.ports import ObjectStore, Part, Staging
+from shared.ports import ObjectStore, Staging
 from shared.services.claims import Claim, ClaimService
 from shared.services.screening import Screening
 from worker.images import Decoded, Limits

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from shared.model.digest import crc64, joined_crc64
-from shared.ports import Part
+from shared.model.stored import Part
 
 
 def expected(written: bytes | Sequence[Part]) -> tuple[str, int, str]:

@@ -23,7 +23,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from shared.errors import Conflict, KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
-from shared.ports import OpenMultipart, Part, StoredObject
+from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject
 
 _BLOCK: Final = 256 * 1024
 _IN_THE_WAY: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)
@@ -92,7 +92,7 @@ class DiskObjects:
 
     def holds(self, key: str, upload_id: str, written: bytes | Sequence[Part]) -> str | None:
         there = self.find(key)
-        if there is None or there.metadata.get("upload-id") != upload_id:
+        if there is None or there.upload_id != upload_id:
             return None
         return there.etag if there.etag == _expected_etag(written) else None
 
@@ -109,7 +109,7 @@ class DiskObjects:
             facts["etag"],
             facts["content_type"],
             datetime.fromtimestamp(body.st_mtime, UTC),
-            {"upload-id": facts["upload_id"]},
+            {UPLOAD_ID: facts["upload_id"]},
         )
 
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:

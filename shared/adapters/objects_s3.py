@@ -23,9 +23,8 @@ from shared.adapters.client_s3 import (
 from shared.adapters.digests_s3 import bare, base64_of, expected
 from shared.errors import KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
-from shared.ports import OpenMultipart, Part, StoredObject
+from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject
 
-_UPLOAD_ID: Final = "upload-id"
 _DELETE_BATCH: Final = 1000
 
 
@@ -44,7 +43,7 @@ class S3Objects:
                 Key=key,
                 Body=body,
                 ContentType=content_type,
-                Metadata={_UPLOAD_ID: upload_id},
+                Metadata={UPLOAD_ID: upload_id},
                 ChecksumCRC64NVME=base64_of(crc64(body)),
                 **condition,
             )
@@ -58,7 +57,7 @@ class S3Objects:
                 Bucket=self._place.bucket,
                 Key=key,
                 ContentType=content_type,
-                Metadata={_UPLOAD_ID: upload_id},
+                Metadata={UPLOAD_ID: upload_id},
                 ChecksumAlgorithm="CRC64NVME",
                 ChecksumType="FULL_OBJECT",
             )
@@ -121,7 +120,7 @@ class S3Objects:
 
     def holds(self, key: str, upload_id: str, written: bytes | Sequence[Part]) -> str | None:
         head = self._head(key, ChecksumMode="ENABLED")
-        if head is None or head["Metadata"].get("upload-id") != upload_id:
+        if head is None or head["Metadata"].get(UPLOAD_ID) != upload_id:
             return None
         etag, size, checksum = expected(written)
         if head["ContentLength"] != size:

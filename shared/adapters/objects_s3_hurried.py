@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from shared.adapters.client_s3 import HURRIED, S3Place, translated
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.silence import Silence
-from shared.errors import Unavailable
+from shared.errors import NotFound, Unavailable
 
 
 class HurriedS3Objects(S3Objects):
@@ -35,6 +35,6 @@ class HurriedS3Objects(S3Objects):
         try:
             with translated(self._place.bucket):
                 self._client.head_bucket(Bucket=self._place.bucket)
-        except Unavailable as outage:
-            return isinstance(outage.__cause__, ClientError)
+        except (NotFound, Unavailable) as said:
+            return isinstance(said.__cause__, ClientError)
         return True

@@ -13,7 +13,6 @@ from shared.errors import (
     ChunkConflict,
     ChunkMisplaced,
     DigestMismatch,
-    NotReceiving,
     OffsetMismatch,
     OutcomeUnknown,
     QuotaExceeded,
@@ -27,7 +26,7 @@ from shared.model.lifecycle import UploadState
 from shared.model.upload import Chunk, Receipt, Upload
 from shared.ports import Body, Staging
 from shared.records import Records, Transaction
-from shared.services.finding import find_upload, looked_up
+from shared.services.finding import find_upload, looked_up, not_receiving
 from shared.services.intake import HEAD_BYTES, Intake
 from shared.services.screening import Screening
 
@@ -52,7 +51,7 @@ class ChunkService:
         it is longer than the chunk size, `ChunkConflict` when other bytes are there, `BodyCut`, `DigestMismatch`,
         `Unsupported`.
         """
-        upload, before = self._receiving(caller, upload_id, number)
+        upload, before = self._open_or_repeated(caller, upload_id, number)
         length = self._expected_length(upload, number, body)
         # Small chunks of unknown number must not become small files: one that is longer is not cut.
         roll = max(upload.chunk_size, self.roll)
@@ -77,9 +76,11 @@ class ChunkService:
         Without a digest it commits as it comes, a chunk at a time, so that a cut body keeps its
         prefix; with one, whole or not at all. Raises `OffsetMismatch` when the upload is elsewhere.
         """
-        upload, _ = self._receiving(caller, upload_id, 0)
+        caller.require(Scope.FILES_WRITE)
+        with self.records.read() as rows:
+            upload = find_upload(rows, caller, upload_id)
         if upload.state is not UploadState.RECEIVING:
-            raise _not_receiving(upload)
+            raise not_receiving(upload)
         if offset != upload.received:
             raise _elsewhere(upload)
         room = self._room(upload)
@@ -108,13 +109,16 @@ class ChunkService:
                 intake.commit()
         return Receipt(upload, 0, offset, intake.length)
 
-    def _receiving(self, caller: Caller, upload_id: str, number: int) -> tuple[Upload, list[Chunk]]:
+    def _open_or_repeated(
+        self, caller: Caller, upload_id: str, number: int
+    ) -> tuple[Upload, list[Chunk]]:
+        """Return the upload and what it has of this chunk: that may be sent again at any time."""
         caller.require(Scope.FILES_WRITE)
         with self.records.read() as rows:
             upload = find_upload(rows, caller, upload_id)
             before = rows.chunks.of(upload_id, number) if number or upload.received else []
         if upload.state is not UploadState.RECEIVING and not before:
-            raise _not_receiving(upload)
+            raise not_receiving(upload)
         return upload, before
 
     def _expected_length(self, upload: Upload, number: int, body: Body) -> int | None:
@@ -202,21 +206,21 @@ class ChunkService:
                 with self.records.read() as rows:
                     now = rows.uploads.find(upload.id) or upload
                 if now.state is not UploadState.RECEIVING:
-                    raise _not_receiving(now) from error
+                    raise not_receiving(now) from error
             raise
 
     def _lost(self, rows: Transaction, upload: Upload, at: int | None) -> None:
         now = rows.uploads.find(upload.id) or upload
         if at is not None and now.state is UploadState.RECEIVING:
             raise _elsewhere(now)
-        raise _not_receiving(now)
+        raise not_receiving(now)
 
     def _rows(self, upload: Upload, number: int) -> list[Chunk]:
         """Return the rows that came first, unless a cancel has taken them away again."""
         with self.records.read() as rows:
             found = rows.chunks.of(upload.id, number)
             if not found:
-                raise _not_receiving(rows.uploads.find(upload.id) or upload)
+                raise not_receiving(rows.uploads.find(upload.id) or upload)
             return found
 
     def _repeat(self, upload: Upload, before: Sequence[Chunk], again: Sequence[Chunk]) -> Receipt:
@@ -239,10 +243,6 @@ def _refuse_damage(intake: Intake, body: Body, expected: int | None, sha256: byt
         raise BodyCut("A chunk has at least one byte.", expected=1, received=0)
     if sha256 is not None and intake.sha256 != sha256:
         raise DigestMismatch("The body's SHA-256 is not the one in Content-Digest.")
-
-
-def _not_receiving(upload: Upload) -> NotReceiving:
-    return NotReceiving(f"This upload is {upload.state}.", state=str(upload.state))
 
 
 def _elsewhere(upload: Upload) -> OffsetMismatch:

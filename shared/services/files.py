@@ -10,8 +10,9 @@ from typing import Any, Final
 from shared.errors import NotFound, ObjectLost, Unavailable, Unprocessable
 from shared.model.caller import Caller, Scope
 from shared.model.file import File, FileQuery, Thumbnail
+from shared.model.stored import StoredObject
 from shared.model.webhook import EventType
-from shared.ports import Board, Clock, Dispatcher, ObjectStore, StoredObject
+from shared.ports import Board, Clock, Dispatcher, ObjectStore
 from shared.records import Records, Transaction
 from shared.services.events import Events
 from shared.services.finding import find_file, is_id

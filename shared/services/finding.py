@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
-from shared.errors import NotFound, OutcomeUnknown, Unavailable
+from shared.errors import NotFound, NotReceiving, OutcomeUnknown, Unavailable
 from shared.model.caller import Caller
 from shared.model.file import File
 from shared.model.job import Job
@@ -36,6 +36,10 @@ def find_file(rows: Transaction, caller: Caller, file_id: str, *, deleted: bool 
     if not deleted and file.is_hidden(rows.now):
         raise NotFound("file")
     return file
+
+
+def not_receiving(upload: Upload) -> NotReceiving:
+    return NotReceiving(f"This upload is {upload.state}.", state=str(upload.state))
 
 
 def looked_up(

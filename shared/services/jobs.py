@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from shared.errors import Conflict, NotFound, Unprocessable
 from shared.model.caller import Caller, Scope
 from shared.model.job import Job, JobStatus, StepRun
-from shared.model.lifecycle import Event, JobState
+from shared.model.lifecycle import Event, JobState, UploadState
 from shared.model.upload import Upload
 from shared.ports import Board, Clock, Dispatcher
 from shared.records import Records, Transaction
@@ -19,6 +19,7 @@ from shared.services.finding import find_job, is_id
 FRESH: Final = timedelta(seconds=5)
 _POLL_SECONDS: Final = 0.15
 MOST_IDS: Final = 100
+_WAITING: Final = frozenset({UploadState.SEALED, UploadState.PROCESSING})
 MOST_RUNS: Final = 500
 
 
@@ -59,6 +60,20 @@ class JobService:
                 finished_at=None,
             )
         )
+
+    def queue_missing(self, upload_id: str) -> bool:
+        """Queue the job of a sealed upload that has none; False when it has one, or has ended."""
+        with self.records.begin() as rows:
+            upload = rows.uploads.find(upload_id)
+            if upload is None or upload.state not in _WAITING:
+                return False
+            # Held: nobody gives it a job, or claims that, between the look and the queue.
+            if not rows.uploads.hold(upload_id, upload.state) or rows.jobs.of_upload(upload_id):
+                return False
+            rows.uploads.advance(upload_id, Event.HAND_BACK)  # whoever processed it had no job
+            job = self.queue(rows, upload, upload.received)
+        self.announce(job)
+        return True
 
     def announce(self, job: Job) -> None:
         """Show a committed job and call a worker; best effort, the row is what counts."""

@@ -11,11 +11,12 @@ from typing import Final
 
 from shared.errors import LeaseLost
 from shared.model.job import Job
-from shared.model.lifecycle import JobState, UploadState
+from shared.model.lifecycle import JobState
 from shared.ports import Dispatcher
 from shared.records import Records
 from shared.services.claims import ClaimService
 from shared.services.jobs import JobService
+from shared.services.uploads import release
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +63,10 @@ class Reconciler:
         """Give a job to uploads that were sealed without one: it is their only way on."""
         with self.records.read() as rows:
             jobless = rows.uploads.jobless(self.stale, _BATCH)
-        for upload in jobless:
-            with self.records.begin() as rows:
-                if not rows.uploads.hold(upload.id, UploadState.SEALED):
-                    continue
-                job = self.jobs.queue(rows, upload, upload.received)
-            self.jobs.announce(job)
-            log.error("job_was_missing", extra={"upload_id": upload.id})
-        return len(jobless)
+        queued = [upload.id for upload in jobless if self.jobs.queue_missing(upload.id)]
+        for upload_id in queued:
+            log.error("job_was_missing", extra={"upload_id": upload_id})
+        return len(queued)
 
     def _release_hoarded(self) -> int:
         """Give back the room that uploads reserved which have ended."""
@@ -78,9 +75,7 @@ class Reconciler:
         for upload in hoarding:
             with self.records.begin() as rows:
                 if rows.uploads.hold(upload.id, upload.state):
-                    kept = rows.uploads.find(upload.id) or upload
-                    rows.quotas.release(kept.tenant, kept.reserved)
-                    rows.uploads.settle(kept.id, reserved=0)
+                    release(rows, upload.id)
             log.error("room_was_hoarded", extra={"upload_id": upload.id})
         return len(hoarding)
 

@@ -8,7 +8,6 @@ from uuid_utils.compat import uuid7
 from shared.errors import (
     ChunksMissing,
     Conflict,
-    NotReceiving,
     OutcomeUnknown,
     QuotaExceeded,
     Unprocessable,
@@ -22,7 +21,7 @@ from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
 from shared.services.drafting import UploadRules, drafted
-from shared.services.finding import find_upload, looked_up
+from shared.services.finding import find_upload, looked_up, not_receiving
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
 from shared.services.jobs import JobService
@@ -51,14 +50,7 @@ class UploadService:
         Raises `Unprocessable`, `Unsupported`, `TooLarge`, `QuotaExceeded`, `IdempotencyMisuse`.
         """
         caller.require(Scope.FILES_WRITE)
-        upload = drafted(
-            caller,
-            new,
-            str(uuid7()),
-            screening=self.screening,
-            rules=self.rules,
-            now=self.clock.now(),
-        )
+        upload = self._drafted(caller, new, str(uuid7()))
         try:
             with self.records.begin() as rows:
                 if idempotency_key is not None:
@@ -92,14 +84,7 @@ class UploadService:
         """Open, fill and seal an upload from a finished intake, in one transaction."""
         caller.require(Scope.FILES_WRITE)
         new = replace(new, size=intake.length)
-        upload = drafted(
-            caller,
-            new,
-            intake.upload_id,
-            screening=self.screening,
-            rules=self.rules,
-            now=self.clock.now(),
-        )
+        upload = self._drafted(caller, new, intake.upload_id)
         self.screening.judge(upload, intake.head, intake.length)
         content = [(chunk.length, chunk.crc64) for chunk in intake.chunks]
         try:
@@ -182,6 +167,10 @@ class UploadService:
             self.jobs.show(job)
         self.staging.clear(upload_id)
 
+    def _drafted(self, caller: Caller, new: NewUpload, upload_id: str) -> Upload:
+        now = self.clock.now()
+        return drafted(caller, new, upload_id, screening=self.screening, rules=self.rules, now=now)
+
     def _add(self, rows: Transaction, upload: Upload) -> Upload:
         if not rows.quotas.reserve(upload.tenant, upload.reserved):
             raise QuotaExceeded("This tenant's quota is used up.")
@@ -213,5 +202,5 @@ def release(rows: Transaction, upload_id: str) -> None:
 def _job_of(rows: Transaction, upload: Upload) -> Job:
     job = rows.jobs.of_upload(upload.id)
     if job is None:
-        raise NotReceiving(f"This upload is {upload.state}.", state=str(upload.state))
+        raise not_receiving(upload)
     return job

@@ -7,7 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from redis import Redis
 
+from shared.adapters.board_redis import RedisBoard
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.notify_http import HttpNotifier
 from shared.adapters.objects_s3 import S3Objects
@@ -100,3 +102,14 @@ def bucket(one_bucket: S3Place) -> Iterator[S3Place]:
     store.delete([each.key for each in store.listing()])
     for each in store.open_multiparts():
         store.abort_multipart(each.key, each.multipart_id)
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"{uuid4().hex}:"
+
+
+@pytest.fixture
+def board(client: Redis, prefix: str) -> RedisBoard:
+    """Of the Redis that the module has a client of, under keys of its own."""
+    return RedisBoard(client, prefix=prefix)

@@ -33,16 +33,6 @@ def client(valkey_url: str) -> Iterator[Redis]:
         yield made
 
 
-@pytest.fixture
-def prefix() -> str:
-    return f"{uuid4().hex}:"
-
-
-@pytest.fixture
-def board(client: Redis, prefix: str) -> RedisBoard:
-    return RedisBoard(client, prefix=prefix)
-
-
 def test_a_status_comes_back_as_it_was_put(board: RedisBoard) -> None:
     small = Thumbnail("small", "k", 150, 100, "image/webp", 900)
     file = a_file(

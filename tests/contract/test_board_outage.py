@@ -5,7 +5,6 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
-from uuid import uuid4
 
 import psutil
 import pytest
@@ -40,16 +39,6 @@ def server(url: str) -> psutil.Process:
 def client(url: str) -> Iterator[Redis]:
     with closing(redis_client(url)) as made:
         yield made
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"{uuid4().hex}:"
-
-
-@pytest.fixture
-def board(client: Redis, prefix: str) -> RedisBoard:
-    return RedisBoard(client, prefix=prefix)
 
 
 class TestFrozen:

@@ -10,7 +10,8 @@ from shared.adapters.client_s3 import S3Place
 from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.objects_s3 import S3Objects
 from shared.errors import Conflict, KeyTaken, Unavailable
-from shared.ports import ObjectStore, Part
+from shared.model.stored import Part
+from shared.ports import ObjectStore
 from tests.support import weather
 from tests.support.objects import FIVE, KEY, begin, etag_of, put
 from tests.support.weather import Weather, impatient, weather_before

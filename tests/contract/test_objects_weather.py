@@ -12,7 +12,7 @@ from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.objects_s3 import S3Objects
 from shared.errors import KeyTaken, Unavailable
-from shared.ports import Part
+from shared.model.stored import Part
 from tests.support import weather
 from tests.support.objects import KEY, begin, content, etag_of, put, put_in_parts
 from tests.support.weather import Weather, impatient, weather_before

@@ -1,7 +1,6 @@
 """The auditor as operators meet it: the command, and the figures at /metrics."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -10,35 +9,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cli.audit import audit
 from shared.adapters.objects_disk import DiskObjects
-from shared.config import read_settings, settings
+from shared.config import read_settings
 from shared.errors import Unavailable
 from shared.model.lifecycle import JobState
 from shared.services.auditing import findings
 from shared.services.auditing.findings import Kind
 from shared.services.sweeps import SWEEPS
 from shared.wiring import Services, build
-from tests.support import servers
 from tests.support.builders import a_delivery, a_job, a_webhook, an_upload
 from tests.support.grounds import HOUR
 from web.app import create_app
-
-SECRET = "a secret that is long enough for HS256"
-
-
-@pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    monkeypatch.chdir(tmp_path)
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    settings.cache_clear()
-    yield {
-        "DATABASE_URL": url,
-        "DATA_DIR": str(tmp_path),
-        "STORAGE_BACKEND": "local",
-        "JWT_SECRET_KEY": SECRET,
-        "REDIS_URL": f"redis://127.0.0.1:{servers.free_port()}/0",
-    }
-    settings.cache_clear()
 
 
 @pytest.fixture

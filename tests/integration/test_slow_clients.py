@@ -3,14 +3,15 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Final
 
 import pytest
 import requests
 
-from tests.e2e.wire import Wire, a_wire
+from tests.e2e.wire import a_wire
+from tests.integration.conftest import Dial
 from tests.support.api import Api, Body, answered
 from tests.support.hostile import a_horde, habits
 from tests.support.waiting import eventually
@@ -23,8 +24,6 @@ EACH: Final = 40  # hostile clients of each kind
 MIB: Final = 1024**2
 LARGE: Final = 48 * MIB  # more than the kernel takes for a reader that does not read
 
-Dial = Callable[[], AbstractContextManager[Wire]]
-
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
@@ -36,17 +35,6 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 @pytest.fixture(scope="module")
 def public(web: Web) -> str:
     return web.public_file(b"0123456789abcde\n" * (LARGE // 16))
-
-
-@pytest.fixture
-def alice(web: Web) -> Iterator[Api]:
-    with web.api() as alice:
-        yield alice
-
-
-@pytest.fixture
-def dial(web: Web) -> Dial:
-    return lambda: a_wire(web.base_url)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import jwt
 import pytest
@@ -13,30 +12,13 @@ from flask.testing import FlaskClient
 from cli.sweep import sweep
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.records_sql import SqlRecords
-from shared.config import read_settings, settings
+from shared.config import read_settings
 from shared.services.sweeps import SWEEPS
 from shared.wiring import build
-from tests.support import servers
+from tests.integration.conftest import SECRET
 from web.app import create_app
 
-SECRET = "a secret that is long enough for HS256"
 NAMES = [each.name for each in SWEEPS]
-
-
-@pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    monkeypatch.chdir(tmp_path)
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    settings.cache_clear()
-    yield {
-        "DATABASE_URL": url,
-        "DATA_DIR": str(tmp_path),
-        "STORAGE_BACKEND": "local",
-        "JWT_SECRET_KEY": SECRET,
-        "REDIS_URL": f"redis://127.0.0.1:{servers.free_port()}/0",
-    }
-    settings.cache_clear()
 
 
 @pytest.fixture

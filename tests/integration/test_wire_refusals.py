@@ -1,38 +1,25 @@
 """What is not HTTP as RFC 9112 has it: refused in our words, and nothing of it is said again."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
 import requests
 
-from tests.e2e.wire import Answer, Wire, a_wire
+from tests.e2e.wire import Answer
+from tests.integration.conftest import Dial
 from tests.support.api import Api
 from tests.support.web import Web, a_web
 
 LENGTH: Final = 100_000
 EDGE: Final = "b0undary"
 
-Dial = Callable[[], AbstractContextManager[Wire]]
-
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with a_web(tmp_path_factory.mktemp("web"), WEB_HEAD_SECONDS="2") as web:
         yield web
-
-
-@pytest.fixture
-def alice(web: Web) -> Iterator[Api]:
-    with web.api() as alice:
-        yield alice
-
-
-@pytest.fixture
-def dial(web: Web) -> Dial:
-    return lambda: a_wire(web.base_url)
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Any, Final
 from apiflask import APIBlueprint
 from flask import request
 
-from shared.errors import Conflict, Gone, Invalid, TooLarge
+from shared.errors import Conflict, DigestMismatch, Gone, Invalid, TooLarge, Unsupported
 from shared.model.caller import Caller
 from shared.model.job import Job, JobStatus
 from shared.model.lifecycle import JobState
 from web.auth import caller
-from web.errors import problem
+from web.errors import STATUS, problem
 from web.forms import MOST_FIELDS_BYTES, FileForm
 from web.limits import holds_slot
 from web.requests import idempotency_key, preferred_wait
@@ -27,9 +27,7 @@ bp = APIBlueprint("submissions", __name__, url_prefix="/api/v1/files", tag="Uplo
 _BUFFER_BYTES: Final = 256 * 1024
 # What a job is rejected for and a request could be refused for has one status; the rest is 422.
 _REJECTED: Final = {
-    "type_not_allowed": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    "digest_mismatch": HTTPStatus.BAD_REQUEST,
+    refusal.code: STATUS[refusal.kind] for refusal in (DigestMismatch, TooLarge, Unsupported)
 }
 _FORM: Final = {
     "type": "object",

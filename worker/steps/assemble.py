@@ -15,7 +15,7 @@ from typing import Final
 
 from shared.errors import Rejected
 from shared.model.naming import thumbnail_key
-from shared.ports import Part
+from shared.model.stored import Part
 from shared.services.claims import Claim
 from worker import images
 from worker.draft import Draft, Workbench

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from shared.errors import Conflict, KeyTaken, LeaseLost, Unavailable
 from shared.model.naming import thumbnail_key
-from shared.ports import Part
+from shared.model.stored import Part
 from worker.draft import Draft, Workbench
 
 
@@ -32,7 +32,7 @@ def publish(draft: Draft, bench: Workbench) -> Draft:
         else:
             bench.objects.complete_multipart(upload.key, draft.multipart_id, draft.parts)
             bench.undo.pop_all()
-    etag = _seen(draft, bench, upload.key, draft.parts or draft.body or b"", draft.sha256)
+    etag = _seen(draft, bench, upload.key, draft.parts or draft.body or b"")
     _publish_thumbnails(draft, bench)
     return replace(draft, etag=etag)
 
@@ -45,12 +45,10 @@ def _publish_thumbnails(draft: Draft, bench: Workbench) -> None:
             bench.objects.put(
                 key, picture.body, content_type=picture.content_type, upload_id=upload.id
             )
-        _seen(draft, bench, key, picture.body, hashlib.sha256(picture.body).hexdigest())
+        _seen(draft, bench, key, picture.body)
 
 
-def _seen(
-    draft: Draft, bench: Workbench, key: str, written: bytes | Sequence[Part], sha256: str
-) -> str:
+def _seen(draft: Draft, bench: Workbench, key: str, written: bytes | Sequence[Part]) -> str:
     """Return the ETag of what lies under the key, once it is sure that this is what was written.
 
     Raises `Conflict` when it is somebody else's, `Unavailable` when it is damaged or gone.
@@ -62,8 +60,10 @@ def _seen(
     there = bench.objects.find(key)
     if there is None:
         raise Unavailable("objects", "The object store has not what it took.")
-    if there.metadata.get("upload-id") != upload_id:
+    if there.upload_id != upload_id:
         raise Conflict("Another object lies under this file's key.")
+    # Of parts we have no bytes any more; they are the whole file's.
+    sha256 = hashlib.sha256(written).hexdigest() if isinstance(written, bytes) else draft.sha256
     if _read_back(bench, key, there.size) == sha256:
         return there.etag  # of a store that says nothing of the bytes it has
     if not bench.claims.beat(draft.claim):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shared.model.lifecycle import FINAL_UPLOADS
-from shared.ports import OpenMultipart
+from shared.model.stored import OpenMultipart
 from shared.services.auditing.audit import Audit
 from shared.services.auditing.findings import Kind
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from shared.model.lifecycle import FINAL_UPLOADS, Event, JobState, UploadState
+from shared.model.lifecycle import FINAL_UPLOADS, JobState, UploadState
 from shared.records import AuditedJob, AuditedUpload
 from shared.services.auditing.audit import BATCH, Audit
 from shared.services.auditing.findings import Kind
@@ -60,16 +60,7 @@ def _job(audit: Audit, each: AuditedUpload) -> None:
 
 
 def _queue(audit: Audit, upload_id: str) -> bool:
-    """Queue a job as the completion of the upload did."""
-    with audit.parts.records.begin() as rows:
-        waits = rows.uploads.advance(upload_id, Event.HAND_BACK)
-        waits = waits or rows.uploads.hold(upload_id, UploadState.SEALED)
-        upload = rows.uploads.find(upload_id)
-        if not waits or upload is None or rows.jobs.of_upload(upload_id) is not None:
-            return False
-        job = audit.parts.jobs.queue(rows, upload, upload.received)
-    audit.parts.jobs.announce(job)
-    return True
+    return audit.parts.jobs.queue_missing(upload_id)
 
 
 def _bytes(audit: Audit, each: AuditedUpload) -> None:

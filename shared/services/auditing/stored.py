@@ -5,15 +5,12 @@ otherwise costs questions, not findings: whatever one side lacks is asked for by
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
-from shared.ports import StoredObject
+from shared.model.stored import StoredObject
 from shared.records import Expected, ObjectState
 from shared.services.auditing.audit import BATCH, Audit
 from shared.services.auditing.findings import Kind
 from shared.services.auditing.strangers import strangers
-
-OWNER: Final = "upload-id"
 
 
 def objects(audit: Audit) -> None:
@@ -49,9 +46,8 @@ def fault(expected: Expected, found: StoredObject | None) -> tuple[Kind, str] | 
         return kind, f"{what} is not in the store"
     if found.size != expected.size:
         return Kind.OBJECT_WRONG_SIZE, f"{what} has {found.size} bytes of {expected.size}"
-    said = found.metadata.get(OWNER)
-    if expected.upload_id is not None and said != expected.upload_id:
-        return Kind.OBJECT_OF_ANOTHER, f"{what} says it is of {said}"
+    if expected.upload_id is not None and found.upload_id != expected.upload_id:
+        return Kind.OBJECT_OF_ANOTHER, f"{what} says it is of {found.upload_id}"
     if expected.etag is not None and found.etag != expected.etag:
         return Kind.OBJECT_CHANGED, f"{what} has been written again: its ETag is another"
     if not _is_recorded(expected):

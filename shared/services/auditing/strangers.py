@@ -1,14 +1,11 @@
 """Objects that no row knows: of other services, or ours and lost."""
 
 from collections.abc import Sequence
-from typing import Final
 
-from shared.ports import StoredObject
+from shared.model.stored import StoredObject
 from shared.services.auditing.audit import Audit
 from shared.services.auditing.findings import Kind
 from shared.services.finding import is_id
-
-_OWNER: Final = "upload-id"
 
 
 def strangers(audit: Audit, unknown: Sequence[StoredObject]) -> bool:
@@ -24,7 +21,7 @@ def strangers(audit: Audit, unknown: Sequence[StoredObject]) -> bool:
     ours: dict[str, str] = {}
     for each in unknown:
         found = audit.parts.objects.find(each.key)
-        owner = "" if found is None else found.metadata.get(_OWNER, "")
+        owner = "" if found is None else found.upload_id or ""
         if is_id(owner):
             ours[each.key] = owner
         else:

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final
 
 from shared.model.lifecycle import FINAL_UPLOADS
-from shared.ports import OpenMultipart
+from shared.model.stored import OpenMultipart
 from shared.services.sweeps.runs import Run, Sweeper
 
 _BATCH: Final = 500

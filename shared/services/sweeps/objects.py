@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from shared.ports import StoredObject
+from shared.model.stored import StoredObject
 from shared.records import ObjectRecord
 from shared.services.finding import is_id
 from shared.services.sweeps.runs import Run, Sweeper
@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 
 _KIND: Final = "object"
 _CURSOR: Final = "cursor"
-_OWNER: Final = "upload-id"
 _BATCH: Final = 500
 
 
@@ -75,7 +74,7 @@ def _remove(
 ) -> None:
     """Delete a condemned object and all that is open under its key, then its row."""
     found = sweeper.objects.find(key)
-    if found is not None and found.metadata.get(_OWNER) != upload_id:
+    if found is not None and found.upload_id != upload_id:
         log.warning("object_not_ours", extra={"upload_id": upload_id})
         found = None
     size = 0 if found is None else found.size
@@ -165,5 +164,5 @@ def _ours(sweeper: Sweeper, run: Run, keys: Sequence[str], latest: datetime) -> 
 
 def _owner(found: StoredObject, latest: datetime) -> str | None:
     """Return the upload that an object, if it is old enough, says it is of."""
-    said = found.metadata.get(_OWNER, "")
+    said = found.upload_id or ""
     return said if is_id(said) and found.modified_at <= latest else None

@@ -1,0 +1,42 @@
+"""What object stores say of what they hold."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+UPLOAD_ID: Final = "upload-id"  # of an object's metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """S3's numbered part, from 1; `offset` and `length` are its place in the object, in bytes."""
+
+    number: int
+    offset: int
+    length: int
+    etag: str
+    crc64: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What the store says of an object; `metadata` only where one object was asked for."""
+
+    key: str
+    size: int
+    etag: str
+    content_type: str
+    modified_at: datetime
+    metadata: dict[str, str]
+
+    @property
+    def upload_id(self) -> str | None:
+        """The upload that the object says it is of: no other object is ours."""
+        return self.metadata.get(UPLOAD_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMultipart:
+    key: str
+    multipart_id: str
+    started_at: datetime

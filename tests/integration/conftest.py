@@ -1,0 +1,46 @@
+"""Who asks a web that a module has started; and the environment of whole services in a folder."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from shared.config import settings
+from tests.e2e.wire import Wire, a_wire
+from tests.support import servers
+from tests.support.api import Api
+from tests.support.web import Web
+
+SECRET: Final = "a secret that is long enough for HS256"
+
+Dial = Callable[[], AbstractContextManager[Wire]]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Settings of a service with SQLite and a folder, and with a Redis that is not there."""
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    servers.make_tables(url)
+    settings.cache_clear()
+    yield {
+        "DATABASE_URL": url,
+        "DATA_DIR": str(tmp_path),
+        "STORAGE_BACKEND": "local",
+        "JWT_SECRET_KEY": SECRET,
+        "REDIS_URL": f"redis://127.0.0.1:{servers.free_port()}/0",
+    }
+    settings.cache_clear()
+
+
+@pytest.fixture
+def alice(web: Web) -> Iterator[Api]:
+    with web.api() as alice:
+        yield alice
+
+
+@pytest.fixture
+def dial(web: Web) -> Dial:
+    return lambda: a_wire(web.base_url)
