@@ -18,7 +18,7 @@ from shared.errors import AppError, Damaged, StorageFull, Unavailable
 from shared.model.upload import Chunk
 from shared.ports import StagedChunk
 
-_TRIES: Final = 5
+_TRIES: Final = 20
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 
@@ -170,9 +170,10 @@ def _opened(path: Path) -> int:
     """Make a file that was not there, in a folder that is made where it is missing."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     for _ in range(_TRIES):
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        # Whoever discards the last chunk of an upload removes its folder, maybe just now.
-        with contextlib.suppress(FileNotFoundError):
+        # Whoever discards the last chunk of an upload removes its folder, maybe just now: between
+        # the two calls, or within mkdir, which then says that there is something else of that name.
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             return os.open(path, flags, 0o600)
     return os.open(path, flags, 0o600)
 
