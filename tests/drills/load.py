@@ -133,11 +133,15 @@ class Clients:
         headers = {"Authorization": f"Bearer {self.token}", **said.pop("headers", {})}
         began = time.monotonic()
         try:
-            return session.request(
+            response = session.request(
                 method, f"{self.base_url}{path}", timeout=_REQUEST_SECONDS, headers=headers, **said
             )
         finally:
             self.took.append((began, time.monotonic() - began))
+        if "Content-Length" not in response.headers:
+            # http.client takes a connection that broke within the head for the head's end.
+            raise requests.ConnectionError("The answer was cut in its head.")
+        return response
 
     def _count(self, status: int) -> None:
         with self._lock:
