@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, description="How often a job is tried.")
     reconcile_seconds: float = Field(5, gt=0, description="How often forgotten work is looked for.")
     redispatch_seconds: float = Field(
-        15, gt=0, description="When a queued job counts as forgotten."
+        15, gt=0, description="When a job in a busy queue counts as forgotten."
     )
     failed_upload_days: float = Field(
         7, gt=0, description="How long a failed upload can be retried."

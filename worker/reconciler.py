@@ -37,6 +37,7 @@ def made(chosen: Settings) -> Reconciler:
         holder=f"{socket.gethostname()}:{os.getpid()}",
         lease=timedelta(seconds=_LEASE_ROUNDS * chosen.reconcile_seconds),
         stale=timedelta(seconds=chosen.redispatch_seconds),
+        echo=timedelta(seconds=min(chosen.reconcile_seconds, chosen.redispatch_seconds)),
     )
 
 

@@ -40,7 +40,7 @@ class DeliveryService:
     def deliver(self, delivery_id: str) -> None:
         """Make one attempt if the delivery is due and free; repeating it does no harm.
 
-        Goes on with others that are due, until one fails or the turn is over.
+        Goes on with others that are due, until a receiver asks for a pause or the turn is over.
         """
         until = self.clock.now() + TURN
         wanted: str | None = delivery_id
@@ -49,7 +49,7 @@ class DeliveryService:
                 wanted = next(iter(rows.webhooks.due(1)), None)
 
     def _attempt(self, delivery_id: str) -> bool:
-        """Say whether it was delivered: a receiver that answers may have more waiting for it."""
+        """Say whether it was answered, and not by a wish to wait: more may be due just now."""
         claimed = self._claim(delivery_id)
         if claimed is None:
             return False
@@ -57,7 +57,7 @@ class DeliveryService:
         headers = self._headers(delivery, webhook)
         answer = self.notifier.send(webhook.url, delivery.payload.encode(), headers)
         self._settle(delivery, answer)
-        return _error(answer) is None
+        return answer.status is not None and answer.retry_after is None
 
     def _claim(self, delivery_id: str) -> tuple[Delivery, Webhook] | None:
         with self.records.begin() as rows:

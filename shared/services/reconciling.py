@@ -1,7 +1,8 @@
 """Finds work that the broker forgot, or whose worker died, and rings again; mends what should not be.
 
 It rings at most once a stale window for a job, and not while the queue holds more than the database
-knows to be waiting: a slow worker is no forgotten message.
+knows to be waiting: a slow worker is no forgotten message. When the queue is empty a ring that nobody
+followed is lost, maybe with the worker that took it, and the window is `echo`.
 """
 
 import logging
@@ -46,6 +47,7 @@ class Reconciler:
     holder: str
     lease: timedelta
     stale: timedelta
+    echo: timedelta
 
     def round(self) -> Reconciled | None:
         """Do one round; None when another process holds the lease."""
@@ -80,14 +82,14 @@ class Reconciler:
         return len(hoarding)
 
     def _jobs(self) -> tuple[int, int]:
+        backlog = self.dispatcher.backlog("ingest")
         with self.records.read() as rows:
-            waiting = rows.jobs.waiting(self.stale, _BATCH)
+            waiting = rows.jobs.waiting(self.echo if backlog == 0 else self.stale, _BATCH)
             queued = rows.jobs.queued()
         most = self.claims.rules.max_attempts
         spent = [job for job in waiting if job.state is JobState.RUNNING and job.attempts >= most]
         for job in spent:
             self._bury(job)
-        backlog = self.dispatcher.backlog("ingest")
         if backlog is None:
             return 0, len(spent)
         ring = [

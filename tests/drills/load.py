@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from itertools import count as counted
 from typing import Any, Final
 
@@ -138,7 +139,8 @@ class Clients:
             )
         finally:
             self.took.append((began, time.monotonic() - began))
-        if "Content-Length" not in response.headers:
+        has_length = "Content-Length" in response.headers
+        if not has_length and response.status_code != HTTPStatus.NO_CONTENT:
             # http.client takes a connection that broke within the head for the head's end.
             raise requests.ConnectionError("The answer was cut in its head.")
         return response

@@ -50,6 +50,20 @@ def test_a_job_that_was_told_of_lately_is_left_alone(factory: Factory, job: Job)
     assert factory.bell.processed == [job.id]
 
 
+@pytest.mark.parametrize(("waiting", "rung"), [(0, 1), (1, 0)])
+def test_a_ring_that_an_empty_queue_lost_is_rung_again_before_the_window_ends(
+    factory: Factory, job: Job, waiting: int, rung: int
+) -> None:
+    factory.claim(job)
+    factory.shift("jobs", "lease_until", -HOUR, id=job.id)
+    factory.shift("jobs", "dispatched_at", -WINDOW / 3, id=job.id)
+    factory.bell.waiting = waiting
+
+    done = factory.reconciler(stale=WINDOW, echo=WINDOW / 5).round()
+
+    assert done == Reconciled(rung=rung)
+
+
 def test_a_job_whose_worker_died_is_rung_for_and_runs_again(factory: Factory, job: Job) -> None:
     factory.claim(job)
     told_long_ago(factory, job)

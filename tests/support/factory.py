@@ -142,6 +142,7 @@ class Factory:
 
     def reconciler(self, holder: str = "one", **said: Any) -> Reconciler:
         facts = {"lease": timedelta(), "stale": timedelta()} | said
+        facts.setdefault("echo", facts["stale"])
         services = self.services
         return Reconciler(self.records, self.bell, self.claims, services.jobs, holder, **facts)
 

@@ -32,7 +32,7 @@ def test_neither_an_outage_nor_a_bug_ends_the_rounds(caplog: pytest.LogCaptureFi
     outage = Unavailable("records", "The database does not answer.")
     records = BrokenRecords(stop, outage, RuntimeError("a bug"), KeyError("another"), outage)
     nobody = cast("Any", None)
-    reconciler = Reconciler(cast("Any", records), nobody, nobody, nobody, "me", LATER, LATER)
+    reconciler = Reconciler(cast("Any", records), nobody, nobody, nobody, "me", LATER, LATER, LATER)
 
     run(reconciler, 0.001, stop)
 
