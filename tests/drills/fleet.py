@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -31,6 +31,7 @@ class Toll:
     kills: int = 0
     died: dict[int, int] = field(default_factory=dict)
     _owed: int = 0
+    _dead: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -41,35 +42,50 @@ class Toll:
 
     def strikes(
         self,
-        part: str,
+        parts: Sequence[str],
         times: int,
         every: tuple[float, float],
         *,
         children: bool = False,
         first: Callable[[], object] | None = None,
     ) -> Work:
-        """Kill a part or a child of it so often, each time after a pause and after `first`."""
+        """Kill one of the parts or a child of it so often, after a pause and after `first`.
+
+        A part is killed while all of them are there: of two, one can take over.
+        """
         with self._lock:
             self._owed += times
 
         def work(over: threading.Event) -> None:
-            pauses = [self.rig.said.uniform(*every) for _ in range(times)]
-            for pause in pauses:
+            drawn = [
+                (self.rig.said.uniform(*every), self.rig.said.choice(parts)) for _ in range(times)
+            ]
+            for pause, part in drawn:
                 if over.wait(pause):
                     return
                 if first is not None:
                     first()
-                self.strike(part, children=children)
+                self.strike(part, children=children, beside=parts)
                 with self._lock:
                     self._owed -= 1
 
         return work
 
-    def strike(self, part: str, *, children: bool = False) -> None:
-        victims = self._a_child if children else self._all
-        eventually(lambda: self._killed(victims(part)), _BACK_SECONDS)
+    def strike(self, part: str, *, children: bool = False, beside: Sequence[str] = ()) -> None:
+        if children:
+            eventually(lambda: self._killed(self._a_child(part)), _BACK_SECONDS)
+        else:
+            eventually(
+                lambda: self._all_back(beside) and self._killed(self._all(part)), _BACK_SECONDS
+            )
         with self._lock:
             self.kills += 1
+            if not children:
+                self._dead[part] = self._dead.get(part, 0) + 1
+
+    def _all_back(self, parts: Sequence[str]) -> bool:
+        with self._lock:
+            return all(starts(self.rig, each) > self._dead.get(each, 0) for each in parts)
 
     def _killed(self, victims: list[psutil.Process]) -> bool:
         for victim in victims:

@@ -1,20 +1,27 @@
 """The supervisor of `./run`, one that starts again what dies however often it does.
 
-Without Flower: no drill looks at it, and it starts as slowly as a worker.
+Without the parts that `DRILL_WITHOUT` names, each of which starts as slowly as a worker; and with a
+second worker beside the first unless that is among them.
 """
 
+import os
 import sys
+from typing import Final
 
 from tools import plan, supervisor
 from tools.crew import Patience
 from tools.embedded import Embedded
 from tools.part import Stage
 
+WITHOUT: Final = "DRILL_WITHOUT"
+SECOND: Final = "worker-2"
+
 
 def stages(embedded: Embedded) -> tuple[Stage, ...]:
-    return tuple(
-        tuple(part for part in stage if part.name != "flower") for stage in plan.stages(embedded)
-    )
+    beside = plan._worker(embedded, SECOND, "other", "ingest")
+    away = os.environ[WITHOUT].split(",")  # noqa: TID251  # a setting of the drill
+    *before, service = plan.stages(embedded)
+    return (*before, tuple(part for part in (*service, beside) if part.name not in away))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A running copy in a hurry, its clients, and the checker: everything a drill needs.
 
 with a_rig(folder, seed) as rig:
-    with meanwhile(Toll(rig).strikes("worker", 5, (1.0, 2.0))):
+    with meanwhile(Toll(rig).strikes(["worker"], 5, (1.0, 2.0))):
         rig.clients.upload_all(100)
     rig.settle()
     assert rig.verdict().breaches == []
@@ -11,7 +11,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from sqlalchemy import create_engine
 from tests.drills.invariants import Checker, Verdict
 from tests.drills.ledger import Ledger
 from tests.drills.load import Clients
+from tests.drills.restless import SECOND, WITHOUT
 from tests.support.stack import ROOT, Stack, a_stack
 from tests.support.waiting import eventually
 from tools import credentials
@@ -41,6 +42,7 @@ _HURRY: Final = {
     "SWEEP_GRACE_HOURS": "0",
     "WEBHOOK_ALLOW_PRIVATE": "1",
 }
+_OPEN_TOKENS: Final = {"JWT_ISSUER": "", "JWT_AUDIENCE": ""}
 _TOKEN_SECONDS: Final = 24 * 3600
 
 
@@ -90,12 +92,23 @@ _STUCK: Final = (
 
 @contextmanager
 def a_rig(
-    folder: Path, seed: int, *, sabotage: str | None = None, **settings: str
+    folder: Path,
+    seed: int,
+    *,
+    sabotage: str | None = None,
+    without: Sequence[str] = (SECOND, "worker-io", "beat", "flower"),
+    **settings: str,
 ) -> Iterator[Rig]:
-    """Start a copy whose parts may die as often as a drill wants; stop it when the block ends."""
+    """Start a copy whose parts may die as often as a drill wants; stop it when the block ends.
+
+    `without` are the parts that the drill does not look at.
+    """
     path = f"{ROOT / 'tests/drills/sabotage'}:{ROOT}"
     broken = {} if sabotage is None else {"SLUICE_SABOTAGE": sabotage, "PYTHONPATH": path}
+    settings[WITHOUT] = ",".join(without)
     with a_stack("tests.drills.restless", **{**_HURRY, **broken, **settings}) as stack:
+        # What `./run env` would say, which takes a second.
+        stack.env = {**_OPEN_TOKENS, **environment_of(stack, embedded_in(stack))}
         ledger = Ledger(folder / "ledger.jsonl")
         engine = create_engine(stack.env["DATABASE_URL"])
         token = stack.signed(

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.drills.ballast import bytes_filled, free_bytes, inodes_filled
+from tests.drills.restless import SECOND
 from tests.drills.rig import Rig, a_rig
 from tests.drills.witness import Witness, witnessed
 from tests.support.small_disk import a_small_disk
@@ -62,6 +63,7 @@ def test_a_full_disk_under_everything_loses_nothing_and_all_parts_go_on(
             tmp_path,
             seed,
             sabotage=_HURRIED,
+            without=(SECOND, "flower"),
             DATA_DIR=str(disk / "data"),
             STAGING_FLOOR=str(_FLOOR),
         ) as calm,

@@ -26,7 +26,7 @@ def test_connections_that_break_lose_and_double_nothing(
         a_ragged_way(rig.stack.base_url, MOST_BYTES, rig.said) as way,
     ):
         toll, clients = Toll(rig), replace(rig.clients, base_url=way.url)
-        with meanwhile(toll.strikes("web", kills, (3.0, 6.0))):
+        with meanwhile(toll.strikes(["web"], kills, (3.0, 6.0))):
             clients.upload_until(lambda: toll.is_paid, at_least=uploads, at_once=16)
         settled = rig.settle()
         verdict = judged(rig)

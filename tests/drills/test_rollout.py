@@ -11,6 +11,7 @@ import pytest
 from tests.drills.fleet import keeping_up, starts, told_to_stop, wait_until_back
 from tests.drills.halves import SIZE, half_sent
 from tests.drills.load import Work, meanwhile
+from tests.drills.restless import SECOND
 from tests.drills.rig import Rig, a_rig
 from tests.drills.timeline import in_words, judged, waits
 from tests.support.api import Api
@@ -25,7 +26,7 @@ GOOD = {0, 200, 201, 202, 503}
 
 def test_a_roll_out_fails_no_upload(tmp_path: Path, seed: int, *, is_long: bool) -> None:
     uploads, rounds = (600, 10) if is_long else (20, 1)
-    with a_rig(tmp_path, seed, sabotage="dawdling") as rig:
+    with a_rig(tmp_path, seed, sabotage="dawdling", without=(SECOND, "beat", "flower")) as rig:
         rolled, done = Rolled(rig), threading.Event()
         with meanwhile(rolled.out(PARTS, rounds, done)):
             upload_until(rig, done.is_set, uploads)

@@ -13,6 +13,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from tests.drills.fleet import Toll, keeping_up
 from tests.drills.load import meanwhile
+from tests.drills.restless import SECOND
 from tests.drills.rig import Rig, a_rig
 from tests.drills.timeline import in_words, percentile
 from tests.support.api import Api, answered
@@ -21,7 +22,8 @@ from tests.support.servers import free_port
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(1800)
-HURRY: Final = {"sabotage": "hurried-webhooks"}
+WITHOUT: Final = (SECOND, "beat", "flower")
+HURRY: Final = "hurried-webhooks"
 SETTLED_SECONDS: Final = 900.0  # a receiver hears one thing at a time
 DELAYED_SECONDS: Final = 1.0
 GOOD: Final = range(200, 300)
@@ -67,7 +69,7 @@ def test_each_event_is_told_whatever_receivers_do(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
     events, kills = (1000, 20) if is_long else (20, 2)
-    with a_rig(tmp_path, seed, **HURRY) as rig, ExitStack() as open_:
+    with a_rig(tmp_path, seed, sabotage=HURRY, without=WITHOUT) as rig, ExitStack() as open_:
         inside = open_.enter_context(a_receiver())
         moody, leaving = (open_.enter_context(listening(rig)) for _ in range(2))
         dead = nobody_listens(rig)
@@ -75,7 +77,7 @@ def test_each_event_is_told_whatever_receivers_do(
         leaving.receiver.says(*moods(rig.said, events // 2, leaving, inside))
         leaving.receiver.says(noted(leaving, 410))
         toll = Toll(rig)
-        with meanwhile(toll.strikes("worker-io", kills, (1.0, 3.0))):
+        with meanwhile(toll.strikes(["worker-io"], kills, (1.0, 3.0))):
             rig.clients.upload_until(
                 lambda: toll.is_paid, at_least=events, at_once=1, may_go_on=keeping_up(rig)
             )
@@ -99,7 +101,7 @@ def test_calm_receivers_hear_once_and_wait_for_no_dead_one(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
     events = 300 if is_long else 20
-    with a_rig(tmp_path, seed, **HURRY) as rig, ExitStack() as open_:
+    with a_rig(tmp_path, seed, sabotage=HURRY, without=WITHOUT) as rig, ExitStack() as open_:
         calm = [open_.enter_context(listening(rig)) for _ in range(2)]
         before = told_in(rig, calm, events)
         slow = open_.enter_context(listening(rig))
@@ -115,7 +117,7 @@ def test_calm_receivers_hear_once_and_wait_for_no_dead_one(
 
 def test_a_sender_content_with_any_answer_turns_the_drill_red(tmp_path: Path, seed: int) -> None:
     with (
-        a_rig(tmp_path, seed, sabotage="hurried-webhooks,any-answer-is-good") as rig,
+        a_rig(tmp_path, seed, sabotage=f"{HURRY},any-answer-is-good", without=WITHOUT) as rig,
         listening(rig) as listener,
     ):
         listener.receiver.says(*moods(rig.said, 20, listener, listener.receiver))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.fleet import Toll, another_worker, keeping_up
+from tests.drills.fleet import Toll, keeping_up
 from tests.drills.ledger import Entry
 from tests.drills.load import Poller, meanwhile
+from tests.drills.restless import SECOND
 from tests.drills.rig import LEASE_SECONDS, RECONCILE_SECONDS, Rig, a_rig
 from tests.drills.sabotages_jobs import POISONED
 from tests.drills.timeline import in_words, judged, percentile, recoveries, waits
@@ -17,6 +18,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(3600)
 BOUND_SECONDS = LEASE_SECONDS + 2 * RECONCILE_SECONDS
+WORKERS = ("worker", SECOND)
 ATTEMPTS = 3
 # A lease of two seconds: a file is tried to its end while somebody watches.
 IMPATIENT = {
@@ -31,24 +33,26 @@ ATTEMPT_SECONDS = 2 + 2 * 0.5 + 1
 def test_no_kill_of_a_worker_loses_or_doubles_a_file(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
-    uploads, children, groups, published = (3000, 200, 60, 40) if is_long else (60, 9, 2, 1)
-    with a_rig(tmp_path, seed, sabotage="signing,dawdling", MAX_ATTEMPTS="1000") as rig:
-        with another_worker(rig):
-            poller, toll = Poller(rig.clients), Toll(rig)
-            killers = (
-                toll.strikes("worker", children, (0.2, 1.2), children=True),
-                toll.strikes("worker", groups, (3.0, 5.0)),
-                toll.strikes("worker", published, (4.0, 8.0), first=publishing(rig)),
+    uploads, children, groups, published = (3000, 200, 60, 40) if is_long else (60, 6, 2, 1)
+    without = ("worker-io", "beat", "flower")
+    with a_rig(
+        tmp_path, seed, sabotage="signing,dawdling", without=without, MAX_ATTEMPTS="1000"
+    ) as rig:
+        poller, toll = Poller(rig.clients), Toll(rig)
+        killers = (
+            toll.strikes(WORKERS, children, (1.0, 3.0), children=True),
+            toll.strikes(WORKERS, groups, (5.0, 9.0)),
+            toll.strikes(WORKERS, published, (8.0, 12.0), first=publishing(rig)),
+        )
+        with meanwhile(*killers, poller.run):
+            rig.clients.upload_until(
+                lambda: toll.is_paid,
+                at_least=uploads,
+                at_once=8,
+                large=30,
+                may_go_on=keeping_up(rig, 6),
             )
-            with meanwhile(*killers, poller.run):
-                rig.clients.upload_until(
-                    lambda: toll.is_paid,
-                    at_least=uploads,
-                    at_once=4,
-                    large=30,
-                    may_go_on=keeping_up(rig),
-                )
-                settled = rig.settle(2 * LEASE_SECONDS + 2 * RECONCILE_SECONDS)
+            settled = rig.settle(2 * LEASE_SECONDS + 2 * RECONCILE_SECONDS)
         verdict = judged(rig)
         found = recoveries(rig, toll.died)
 

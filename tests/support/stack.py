@@ -34,7 +34,8 @@ _STOP_SECONDS: Final = 60.0
 # What tells the process of a part from the others.
 _MARKS: Final[Mapping[str, str]] = {
     "web": "gunicorn",
-    "worker": "worker -Q ingest",
+    "worker": "worker -Q ingest -n ingest-",
+    "worker-2": "worker -Q ingest -n other-",
     "worker-io": "worker -Q webhooks",
     "reconciler": "worker.reconciler",
     "beat": "worker.app beat",
