@@ -6,10 +6,19 @@ seconds unless the name says otherwise.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import BeforeValidator, ByteSize, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from shared.aliases import Disagreement, agreed
 
 _SHORTEST_SECRET: Final = 32
 
@@ -38,6 +47,20 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # there are none
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources = (cast("EnvSettingsSource", each) for each in (dotenv_settings, env_settings))
+        said = agreed({name: text for each in sources for name, text in each.env_vars.items()})
+        environment = {name.lower(): text for name, text in said.items()}
+        return init_settings, InitSettingsSource(settings_cls, environment)
 
     port: int = Field(8080, ge=1, le=65535, description="Where the web listens.")
     bind: str = Field("127.0.0.1", description="The address the web listens on.")
@@ -201,3 +224,5 @@ def read_settings(**overrides: Any) -> Settings:
             for each in error.errors()
         ]
         raise BadSettings("; ".join(said)) from None
+    except Disagreement as error:
+        raise BadSettings(str(error)) from None

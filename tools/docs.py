@@ -10,14 +10,15 @@ from typing import Final
 from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
+from shared.aliases import ALIASES
 from shared.config import Settings
 
 _ROOT: Final = Path(__file__).parents[1]
 _TABLE: Final = """# Settings
 
 Every setting is an environment variable, or a line of `.env` beside the project; the environment
-wins. Sizes are bytes or `8MiB`; durations say their unit. `./run` fills in what it embeds. This page
-is generated from `shared/config.py` by `make docs`.
+wins. Sizes are bytes or `8MiB`; durations say their unit. `./run` fills in what it embeds. Two names
+of one setting that differ stop the start. This page is generated from `shared/config.py` by `make docs`.
 
 | setting | default | meaning |
 | --- | --- | --- |
@@ -38,7 +39,7 @@ def main() -> None:
 
 def _table() -> str:
     rows = (
-        f"| `{name.upper()}` | {f'`{_default(field)}`' if _default(field) else ''} | {field.description} |\n"
+        f"| `{name.upper()}` | {f'`{_default(field)}`' if _default(field) else ''} | {field.description}{_also(name)} |\n"
         for name, field in Settings.model_fields.items()
     )
     return _TABLE + "".join(rows)
@@ -50,6 +51,11 @@ def _example() -> str:
         for name, field in Settings.model_fields.items()
     )
     return _EXAMPLE + "".join(rows)
+
+
+def _also(name: str) -> str:
+    others = ALIASES.get(name.upper(), ())
+    return f" Also read as {', '.join(f'`{other}`' for other in others)}." if others else ""
 
 
 def _default(field: FieldInfo) -> str:

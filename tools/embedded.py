@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from shared.aliases import ALIASES, Disagreement, agreed
 from tools import credentials
 from tools.data_folder import DataFolder
 from tools.ports import Ports
@@ -24,10 +25,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 WEED: Final = Path(sysconfig.get_path("scripts")) / "weed"
 
 S3_NAMES: Final = ("S3_ENDPOINT_URL", "S3_ACCESS_KEY_ID", "S3_ACCESS_KEY")
-# Every AWS tool reads these two, so they count as meant for us only where a bucket is named too.
-AWS_NAMES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-BUCKET_NAMES: Final = ("S3_BUCKET_NAME", "AWS_S3_BUCKET")
-REGION_NAMES: Final = ("S3_REGION", "S3_REGION_NAME", "AWS_S3_REGION")
+# Every AWS tool reads these, so they count as meant for us only where a bucket is named too.
+AWS_NAMES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+BUCKET_NAMES: Final = ("S3_BUCKET_NAME", *ALIASES["S3_BUCKET_NAME"])
 JWT_NAMES: Final = (
     "JWT_SECRET_KEY",
     "JWT_PUBLIC_KEY",
@@ -112,12 +112,15 @@ def embed(
         "LINK_SECRET_KEY": made["LINK_SECRET_KEY"],
     }
     if objects:
-        open_ended |= _for_embedded_s3(configured, ports, made)
+        open_ended |= _for_embedded_s3(ports, made)
     if not _any(configured, JWT_NAMES):
         open_ended["JWT_SECRET_KEY"] = made["JWT_SECRET_KEY"]
     # The keys of an S3 that is not used must not reach the processes, which would find two.
     withheld = AWS_NAMES if objects else ()
-    kept = {name: value for name, value in configured.items() if name not in withheld}
+    try:
+        kept = agreed({name: said for name, said in configured.items() if name not in withheld})
+    except Disagreement as error:
+        raise Refused(str(error)) from None
     variables = {**open_ended, **kept, "DATA_DIR": str(folder.path)}
     return Embedded(folder, ports, database, broker, objects, variables, withheld)
 
@@ -138,13 +141,11 @@ def _for_every_copy(ports: Ports, folder: DataFolder) -> dict[str, str]:
     }
 
 
-def _for_embedded_s3(
-    configured: Mapping[str, str], ports: Ports, made: Mapping[str, str]
-) -> dict[str, str]:
+def _for_embedded_s3(ports: Ports, made: Mapping[str, str]) -> dict[str, str]:
     return {
         "S3_ENDPOINT_URL": f"http://127.0.0.1:{ports.s3}",
-        "S3_BUCKET_NAME": _first(configured, BUCKET_NAMES) or "uploads",
-        "S3_REGION": _first(configured, REGION_NAMES) or "us-east-1",
+        "S3_BUCKET_NAME": "uploads",
+        "S3_REGION": "us-east-1",
         "S3_ACCESS_KEY_ID": made["S3_ACCESS_KEY_ID"],
         "S3_SECRET_ACCESS_KEY": made["S3_SECRET_ACCESS_KEY"],
     }
@@ -162,10 +163,6 @@ def _floor(disk_bytes: int) -> int:
 
 def _any(configured: Mapping[str, str], names: tuple[str, ...]) -> bool:
     return any(name in configured for name in names)
-
-
-def _first(configured: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    return next((configured[name] for name in names if name in configured), None)
 
 
 def _host(url: str) -> str:

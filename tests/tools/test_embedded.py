@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.aliases import agreed
 from tools.data_folder import DataFolder
 from tools.embedded import Embedded, embed, load
 from tools.refusal import Refused
@@ -59,7 +60,20 @@ def test_what_is_configured_is_not_embedded(configured: Mapping[str, str], off: 
 
     parts = {"database": found.database, "broker": found.broker, "objects": found.objects}
     assert [name for name, on in parts.items() if not on] == [off]
-    assert configured.items() <= found.variables.items()
+    assert agreed(configured).items() <= found.variables.items()
+
+
+def test_a_setting_under_an_older_name_wins_over_what_is_made_for_this_copy() -> None:
+    found = embedding({"LOCAL_TEMP_CHUNK_PATH": "/srv/chunks", "AWS_S3_BUCKET": "ours"})
+
+    assert found.objects
+    assert found.variables["STAGING_DIR"] == "/srv/chunks"
+    assert found.variables["S3_BUCKET_NAME"] == "ours"
+
+
+def test_two_names_that_differ_stop_the_start() -> None:
+    with pytest.raises(Refused, match="STAGING_DIR and LOCAL_TEMP_CHUNK_PATH"):
+        embedding({"STAGING_DIR": "/srv/a", "LOCAL_TEMP_CHUNK_PATH": "/srv/b"})
 
 
 def test_a_configured_store_gets_no_generated_keys() -> None:

@@ -1,0 +1,36 @@
+"""Names that settings went by in the services this one replaces: each is read as ours."""
+
+from collections.abc import Mapping
+from typing import Final
+
+ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "S3_BUCKET_NAME": ("IMAGE_S3_BUCKET", "AWS_S3_BUCKET"),
+    "S3_REGION": ("S3_REGION_NAME", "AWS_S3_REGION", "AWS_REGION"),
+    "S3_ACCESS_KEY_ID": ("S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
+    "S3_SECRET_ACCESS_KEY": ("S3_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"),
+    "S3_SESSION_TOKEN": ("AWS_SESSION_TOKEN",),
+    "PRESIGNED_URL_EXPIRY": ("S3_PRESIGNED_URL_EXPIRY",),
+    "JWT_PUBLIC_KEY": ("MAIN_SERVICE_JWT_PUBLIC_KEY",),
+    "JWT_ISSUER": ("EXPECTED_JWT_ISSUER",),
+    "JWT_AUDIENCE": ("EXPECTED_JWT_AUDIENCE",),
+    "STAGING_DIR": ("LOCAL_TEMP_CHUNK_PATH",),
+}
+
+
+class Disagreement(ValueError):
+    """Two names of one setting say different things; the message has the names and no value."""
+
+
+def agreed(said: Mapping[str, str | None]) -> dict[str, str]:
+    """Return `said` with every setting under our name for it; in any case, and empty is unset.
+
+    Raises `Disagreement`.
+    """
+    known = {name.upper(): value for name, value in said.items() if value}
+    for ours, others in ALIASES.items():
+        given = {name: known.pop(name) for name in (ours, *others) if name in known}
+        if len(set(given.values())) > 1:
+            raise Disagreement(f"{' and '.join(given)} name one setting, and differ: keep one")
+        if given:
+            known[ours] = next(iter(given.values()))
+    return known

@@ -1,0 +1,55 @@
+"""Settings go by the names they had in the services this one replaces, and two may not differ."""
+
+import pytest
+
+from shared.aliases import ALIASES, Disagreement, agreed
+from shared.config import BadSettings, Settings, read_settings
+
+
+@pytest.mark.parametrize(
+    ("ours", "other"), [(ours, other) for ours in ALIASES for other in ALIASES[ours]]
+)
+def test_each_name_is_read_as_ours(ours: str, other: str) -> None:
+    assert agreed({other: "said"}) == {ours: "said"}
+    assert ours.lower() in Settings.model_fields
+
+
+def test_names_that_agree_are_one_setting() -> None:
+    assert agreed({"S3_REGION": "eu", "AWS_REGION": "eu", "aws_s3_region": "eu"}) == {
+        "S3_REGION": "eu"
+    }
+
+
+def test_what_is_empty_is_not_said() -> None:
+    assert agreed({"S3_REGION": "", "AWS_REGION": "eu", "S3_REGION_NAME": None}) == {
+        "S3_REGION": "eu"
+    }
+
+
+def test_names_that_differ_are_refused_by_name_and_without_their_values() -> None:
+    with pytest.raises(Disagreement) as refusal:
+        agreed({"S3_SECRET_KEY": "one-secret", "AWS_SECRET_ACCESS_KEY": "another-secret"})
+
+    told = str(refusal.value)
+    assert "S3_SECRET_KEY and AWS_SECRET_ACCESS_KEY" in told
+    assert "secret" not in told.replace("SECRET", "")
+
+
+def test_the_start_ends_with_one_line_where_two_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_ISSUER", "us")
+    monkeypatch.setenv("EXPECTED_JWT_ISSUER", "them")
+
+    with pytest.raises(BadSettings) as refusal:
+        read_settings(_env_file=None)
+
+    assert str(refusal.value).count("\n") == 0
+    assert "JWT_ISSUER and EXPECTED_JWT_ISSUER" in str(refusal.value)
+
+
+def test_settings_take_the_old_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGE_S3_BUCKET", "pictures")
+    monkeypatch.setenv("LOCAL_TEMP_CHUNK_PATH", "/tmp/chunks")  # noqa: S108  # only read
+
+    said = read_settings(_env_file=None)
+
+    assert (said.s3_bucket_name, str(said.staging)) == ("pictures", "/tmp/chunks")  # noqa: S108
