@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from shared.aliases import Disagreement, agreed
+from shared.model.layout import Layout, layout_of
 
 _SHORTEST_SECRET: Final = 32
 
@@ -100,6 +101,13 @@ class Settings(BaseSettings):
     staging_floor: ByteSize = Field(
         ByteSize(256 * 1024**2),
         description="Disk space that is never used; with the embedded S3 at least 2 % of the disk.",
+    )
+
+    s3_use_uuid_prefix: bool = Field(True, description="Keys begin with the file's id.")
+    s3_preserve_filename: bool = Field(True, description="Keys end with the file's name.")
+    s3_folder_structure: str = Field(
+        "{year}/{month}/{day}",
+        description="Where files lie that name no folder; {year} {month} {day} {hour}.",
     )
 
     jwt_algorithm: Literal["HS256", "RS256", "ES256"] = Field(
@@ -190,7 +198,19 @@ class Settings(BaseSettings):
                 raise ValueError(f"JWT_SECRET_KEY is shorter than {_SHORTEST_SECRET} characters")
         elif self.jwt_public_key is None and self.jwt_jwks_url is None:
             raise ValueError(f"{self.jwt_algorithm} wants JWT_PUBLIC_KEY or JWT_JWKS_URL")
+        try:
+            self.layout  # noqa: B018  # a placeholder nobody knows is found here
+        except ValueError as error:
+            raise ValueError(f"S3_FOLDER_STRUCTURE: {error}") from None
         return self
+
+    @property
+    def layout(self) -> Layout:
+        return layout_of(
+            structure=self.s3_folder_structure,
+            uuid_prefix=self.s3_use_uuid_prefix,
+            preserve_filename=self.s3_preserve_filename,
+        )
 
     @property
     def public_url(self) -> str:

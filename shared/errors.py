@@ -14,6 +14,7 @@ not safe goes to the log through `raise ... from`. `code` is part of the API and
       Forbidden            forbidden        forbidden
       NotFound             not_found        {upload,job,file,thumbnail,webhook,...}_not_found
       Conflict             conflict         conflict
+        NameTaken          conflict         name_taken
         NotReceiving       conflict         upload_not_receiving
         ChunkConflict      conflict         chunk_conflict
         ChunkMisplaced     conflict         chunk_misplaced
@@ -103,6 +104,12 @@ class NotFound(AppError):
 class Conflict(AppError):
     kind = "conflict"
     code = "conflict"
+
+
+class NameTaken(Conflict):
+    """Another file lies under the key that this one's name would make."""
+
+    code = "name_taken"
 
 
 class NotReceiving(Conflict):

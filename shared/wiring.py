@@ -161,6 +161,7 @@ def _upload_rules(settings: Settings) -> UploadRules:
     return UploadRules(
         chunk_size=settings.chunk_size,
         lifetime=timedelta(minutes=settings.upload_expiry_minutes),
+        layout=settings.layout,
         allow_empty=settings.allow_empty_files,
     )
 

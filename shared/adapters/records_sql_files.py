@@ -34,6 +34,7 @@ class SqlFileRows:
 
     def add(self, file: File, lifetime: timedelta | None) -> File:
         columns = asdict(file) | {
+            "number": self._next_number(file.tenant),
             "created_at": db_now(),
             "updated_at": db_now(),
             "expires_at": None if lifetime is None else db_now(lifetime),
@@ -108,6 +109,12 @@ class SqlFileRows:
         old = files.c.deleted_at <= db_now(-older_than)
         statement = select(files).where(old).order_by(files.c.deleted_at).limit(limit)
         return list(self._with_thumbnails(statement))
+
+    def _next_number(self, tenant: str) -> int:
+        counted = update(quotas).where(quotas.c.tenant == tenant)
+        counted = counted.values(last_number=quotas.c.last_number + 1)
+        number: int = self._connection.execute(counted.returning(quotas.c.last_number)).scalar_one()
+        return number
 
     def _with_thumbnails(self, statement: Any) -> Iterable[File]:
         rows = list(self._connection.execute(statement).mappings())

@@ -49,7 +49,7 @@ uploads = Table(
     Column("expires_in", BigInteger),
     Column("reference", String(255)),
     Column("profile", String(64), nullable=False),
-    Column("key", Text, nullable=False, unique=True),
+    Column("key", Text, nullable=False),
     Column("received", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -131,6 +131,7 @@ files = Table(
     Column("id", _ID, primary_key=True),
     Column("upload_id", _ID, unique=True),
     Column("tenant", String(64), nullable=False),
+    Column("number", BigInteger, nullable=False),
     Column("owner", String(255), nullable=False),
     Column("filename", Text, nullable=False),
     Column("folder", Text),
@@ -161,6 +162,7 @@ files = Table(
     Index(None, "tenant", "filename", "id"),
     Index(None, "tenant", "size", "id"),
     Index(None, "tenant", "reference"),
+    Index(None, "tenant", "number", unique=True),
 )
 
 file_tags = Table(
@@ -200,6 +202,7 @@ quotas = Table(
     Column("limit_bytes", BigInteger),
     Column("used", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
+    Column("last_number", BigInteger, nullable=False, server_default="0"),
 )
 
 webhooks = Table(

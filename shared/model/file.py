@@ -20,7 +20,10 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One row of `files`. `content_type` was detected, `declared_type` is what the client said."""
+    """One row of `files`. `content_type` was detected, `declared_type` is what the client said.
+
+    `number` counts in its tenant, from 1; it is given when the file is recorded.
+    """
 
     id: str
     upload_id: str | None
@@ -48,6 +51,7 @@ class File:
     expires_at: datetime | None
     deleted_at: datetime | None
     thumbnails: Sequence[Thumbnail] = ()
+    number: int = 0
 
     def is_hidden(self, now: Callable[[], datetime]) -> bool:
         """Say whether it is deleted or its time is over; `now` is asked only where it matters."""

@@ -1,12 +1,10 @@
-"""Names: what a client calls a file, made safe; and the keys of its objects.
+"""Names: what a client calls a file, made safe for rows and for keys.
 
-The client's name is data, never a path: the key carries a sanitised copy behind the upload's id,
-so that no two uploads share a key.
+The client's name is data, never a path: a key carries a sanitised copy of it.
 """
 
 import re
 import unicodedata
-from datetime import datetime
 from typing import Final
 
 from shared.errors import Unprocessable
@@ -47,33 +45,29 @@ def clean_folder(folder: str | None) -> str | None:
     return path
 
 
-def object_key(upload_id: str, filename: str, folder: str | None, at: datetime) -> str:
-    """Return the final key: `{folder or yyyy/mm/dd}/{id}_{safe name}`."""
-    prefix = _safe_path(folder) if folder else at.strftime("%Y/%m/%d")
-    return f"{prefix}/{upload_id}_{_safe(filename)}"
-
-
 def thumbnail_key(file_id: str, name: str) -> str:
     return f"thumbnails/{file_id}/{name}.webp"
 
 
-def _visible(text: str) -> str:
-    # Categories C*: control, format (bidi, zero width), surrogate, private use, unassigned.
-    seen = "".join(char for char in text if not unicodedata.category(char).startswith("C"))
-    return unicodedata.normalize("NFC", seen)
-
-
-def _safe_path(folder: str) -> str:
+def plain_path(folder: str) -> str:
+    """Return a path as it stands in a key: ASCII letters, digits and `._-` between the slashes."""
     return "/".join(_plain(part) for part in folder.split("/"))
 
 
-def _safe(filename: str) -> str:
+def safe_name(filename: str) -> str:
+    """Return a name as it stands in a key, of at most 120 bytes, with its extension."""
     safe = _plain(filename)
     if len(safe) <= _KEY_NAME_BYTES:
         return safe
     stem, dot, extension = safe.rpartition(".")
     keep = _KEY_NAME_BYTES - len(extension) - 1
     return f"{stem[:keep].rstrip('.')}.{extension}" if dot and keep > 0 else safe[:_KEY_NAME_BYTES]
+
+
+def _visible(text: str) -> str:
+    # Categories C*: control, format (bidi, zero width), surrogate, private use, unassigned.
+    seen = "".join(char for char in text if not unicodedata.category(char).startswith("C"))
+    return unicodedata.normalize("NFC", seen)
 
 
 def _plain(text: str) -> str:

@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from shared.model.layout import Layout
 from shared.model.lifecycle import UploadState
 
 
 @dataclass(frozen=True, slots=True)
 class NewUpload:
-    """What a client says when it opens an upload. Sizes in bytes; `expires_in` in seconds."""
+    """What a client says when it opens an upload. Sizes in bytes; `expires_in` in seconds.
+
+    `layout` is how its dialect names objects, None for the way of the settings.
+    """
 
     filename: str
     size: int | None = None
@@ -25,6 +29,7 @@ class NewUpload:
     expires_in: int | None = None
     reference: str | None = None
     profile: str = "default"
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from shared.errors import Unprocessable
 from shared.model import naming
 from shared.model.caller import Caller
 from shared.model.digest import is_sha256
+from shared.model.layout import Layout, Named
 from shared.model.lifecycle import UploadState
 from shared.model.media import canonical
 from shared.model.upload import NewUpload, Upload
@@ -16,10 +17,14 @@ from shared.services.screening import Screening
 
 @dataclass(frozen=True, slots=True)
 class UploadRules:
-    """`chunk_size` in bytes when the client names none; `lifetime` of an unfinished upload."""
+    """`chunk_size` in bytes when the client names none; `lifetime` of an unfinished upload.
+
+    `layout` names the objects of those who have no way of their own.
+    """
 
     chunk_size: int
     lifetime: timedelta
+    layout: Layout
     max_chunks: int = MOST_CHUNKS
     allow_empty: bool = False
 
@@ -44,7 +49,7 @@ def drafted(
         raise Unprocessable("The file is empty.", pointer="/size")
     if new.sha256 is not None and not is_sha256(new.sha256):
         raise Unprocessable("A SHA-256 is 64 hexadecimal digits.", pointer="/sha256")
-    return Upload(
+    upload = Upload(
         id=upload_id,
         tenant=caller.tenant,
         owner=caller.subject,
@@ -62,13 +67,27 @@ def drafted(
         expires_in=new.expires_in,
         reference=new.reference,
         profile=new.profile,
-        key=naming.object_key(upload_id, filename, folder, now),
+        key="",
         received=0,
         reserved=new.size or 0,
         created_at=now,
         updated_at=now,
         expires_at=now,
     )
+    return replace(upload, key=key_of(upload, new.layout or rules.layout))
+
+
+def key_of(upload: Upload, layout: Layout, *, suffix: str = "") -> str:
+    named = Named(
+        upload.id,
+        upload.filename,
+        upload.folder,
+        upload.tenant,
+        upload.owner,
+        upload.reference,
+        upload.created_at,
+    )
+    return layout.key(named, suffix=suffix)
 
 
 def _chunk_size(new: NewUpload, rules: UploadRules) -> int:

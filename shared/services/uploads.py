@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 from shared.errors import (
     ChunksMissing,
     Conflict,
+    NameTaken,
     OutcomeUnknown,
     QuotaExceeded,
     Unprocessable,
@@ -16,11 +17,12 @@ from shared.model import coverage, naming
 from shared.model.caller import Caller, Scope
 from shared.model.digest import agreed_sha256
 from shared.model.job import Job, Outcome
+from shared.model.layout import Layout
 from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
-from shared.services.drafting import UploadRules, drafted
+from shared.services.drafting import UploadRules, drafted, key_of
 from shared.services.finding import find_upload, looked_up, not_receiving
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
@@ -57,7 +59,7 @@ class UploadService:
                     first = first_result(rows, upload, idempotency_key, fingerprint_of(new))
                     if first is not None:
                         return first
-                return self._add(rows, upload)
+                return self._add(rows, upload, new.layout or self.rules.layout)
         except OutcomeUnknown as lost:
             return looked_up(self.records, lost, lambda rows: rows.uploads.find(upload.id))
 
@@ -94,7 +96,7 @@ class UploadService:
                     first = first_result(rows, upload, idempotency_key, said)
                     if first is not None:
                         return _job_of(rows, first)
-                self._add(rows, upload)
+                upload = self._add(rows, upload, new.layout or self.rules.layout)
                 rows.uploads.add_bytes(upload.id, intake.length, at=0, reserve=0)
                 rows.chunks.add(intake.chunks)
                 rows.uploads.advance(upload.id, Event.SEAL)
@@ -171,9 +173,11 @@ class UploadService:
         now = self.clock.now()
         return drafted(caller, new, upload_id, screening=self.screening, rules=self.rules, now=now)
 
-    def _add(self, rows: Transaction, upload: Upload) -> Upload:
+    def _add(self, rows: Transaction, upload: Upload, layout: Layout) -> Upload:
         if not rows.quotas.reserve(upload.tenant, upload.reserved):
             raise QuotaExceeded("This tenant's quota is used up.")
+        if not layout.is_unique:
+            upload = _with_a_key_of_its_own(rows, upload, layout)
         return rows.uploads.add(upload, self.rules.lifetime)
 
     def _refuse_gaps(self, rows: Transaction, upload: Upload, total_chunks: int | None) -> None:
@@ -191,12 +195,27 @@ class UploadService:
 
 
 def release(rows: Transaction, upload_id: str) -> None:
-    """Give back the room an ended upload had reserved, and forget its chunks."""
+    """Give back the room an ended upload had reserved and its name, and forget its chunks."""
     upload = rows.uploads.find(upload_id)
-    if upload is not None:
-        rows.quotas.release(upload.tenant, upload.reserved)
-        rows.uploads.settle(upload_id, reserved=0)
-        rows.chunks.drop(upload_id)
+    if upload is None:
+        return
+    rows.quotas.release(upload.tenant, upload.reserved)
+    rows.uploads.settle(upload_id, reserved=0)
+    rows.chunks.drop(upload_id)
+    job = rows.jobs.of_upload(upload_id)
+    if job is None or job.fence == 0:  # nobody has come to write an object
+        rows.objects.drop([each.key for each in rows.objects.of_upload(upload_id)])
+
+
+def _with_a_key_of_its_own(rows: Transaction, upload: Upload, layout: Layout) -> Upload:
+    """Claim the upload's key as long as it lives, with a suffix if it is taken; or refuse the name."""
+    if rows.objects.intend(upload.key, upload.id):
+        return upload
+    if not layout.is_bare:
+        upload = replace(upload, key=key_of(upload, layout, suffix=f"_{upload.id[-12:]}"))
+        if rows.objects.intend(upload.key, upload.id):
+            return upload
+    raise NameTaken("Another file has this name here.", filename=upload.filename)
 
 
 def _job_of(rows: Transaction, upload: Upload) -> Job:

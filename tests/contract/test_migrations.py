@@ -17,6 +17,23 @@ from shared.adapters.tables import metadata
 from tests.support import servers
 from tests.support.races import at_once
 
+_UPLOAD = (
+    "INSERT INTO uploads VALUES ('u1','default','a','receiving','n',NULL,NULL,7,7,NULL,NULL,"
+    "'{}','[]',false,NULL,NULL,'default','k',7,7,1,1,1)"
+)
+_FILE = (
+    "INSERT INTO files VALUES ('{id}',NULL,'{tenant}','a','n',NULL,NULL,7,'t',NULL,'c','s','e',"
+    "'{id}',false,NULL,NULL,'{{}}','[]',NULL,'default',{at},1,NULL,NULL)"
+)
+_OLD_ROWS = [
+    _UPLOAD,
+    "INSERT INTO chunks VALUES ('u1', 0, 0, 7, '0', 'name')",
+    "INSERT INTO quotas VALUES ('acme',NULL,0,0),('default',NULL,0,0),('empty',NULL,0,0)",
+    _FILE.format(id="f1", tenant="default", at=2),
+    _FILE.format(id="f2", tenant="default", at=1),
+    _FILE.format(id="f3", tenant="acme", at=3),
+]
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
@@ -32,6 +49,25 @@ def test_the_migrations_end_at_the_tables(empty_url: str) -> None:
         migrate(empty_url)
 
     assert differences(empty_url) == []
+
+
+def test_a_table_that_is_made_anew_keeps_what_refers_to_it(empty_url: str) -> None:
+    migrate(empty_url, "0003")
+    made = engine(empty_url, pool_size=1)
+    with made.begin() as connection:
+        for statement in _OLD_ROWS:
+            connection.execute(text(statement))
+
+    migrate(empty_url)
+
+    with made.connect() as connection:
+        chunks = connection.execute(text("SELECT upload_id, length FROM chunks")).all()
+        numbers = connection.execute(text("SELECT id, number FROM files ORDER BY id")).all()
+        last = connection.execute(text("SELECT tenant, last_number FROM quotas ORDER BY 1")).all()
+    made.dispose()
+    assert [tuple(row) for row in chunks] == [("u1", 7)]
+    assert [tuple(row) for row in numbers] == [("f1", 2), ("f2", 1), ("f3", 1)]
+    assert [tuple(row) for row in last] == [("acme", 1), ("default", 2), ("empty", 0)]
 
 
 def test_of_four_that_start_at_once_one_migrates(empty_url: str) -> None:

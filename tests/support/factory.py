@@ -19,6 +19,7 @@ from shared.adapters.tables import metadata
 from shared.config import Settings
 from shared.model.file import File
 from shared.model.job import Job, JobStatus
+from shared.model.layout import Layout
 from shared.model.policy import default_profile
 from shared.model.upload import NewUpload, Upload
 from shared.ports import ObjectStore
@@ -45,7 +46,10 @@ from tests.support.workshop import ALICE, Bytes, EmptyBoard, RecordingDispatcher
 from worker.processing import Processing
 
 CLAIMS: Final = ClaimRules(timedelta(seconds=30), timedelta(seconds=10), max_attempts=3)
-UPLOADS: Final = UploadRules(chunk_size=8 * 1024**2, lifetime=timedelta(hours=1), allow_empty=True)
+BY_ID: Final = Layout("{folder}/{id}_{name}")
+UPLOADS: Final = UploadRules(
+    chunk_size=8 * 1024**2, lifetime=timedelta(hours=1), layout=BY_ID, allow_empty=True
+)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 

@@ -16,6 +16,7 @@ from shared.adapters.tables import metadata
 from shared.config import Settings
 from shared.model.caller import Caller
 from shared.model.job import JobStatus, Shown
+from shared.model.layout import Layout
 from shared.model.policy import default_profile
 from shared.model.upload import NewUpload, Upload
 from shared.services.chunks import ChunkService
@@ -31,7 +32,8 @@ from web.app import SluiceApp, create_app
 
 ALICE = Caller("alice")
 BOB = Caller("bob")
-RULES = UploadRules(chunk_size=1024, lifetime=timedelta(hours=1))
+BY_ID = Layout("{folder}/{id}_{name}")
+RULES = UploadRules(chunk_size=1024, lifetime=timedelta(hours=1), layout=BY_ID)
 CLAIMS = ClaimRules(lease=timedelta(seconds=30), heartbeat=timedelta(seconds=10), max_attempts=3)
 
 
