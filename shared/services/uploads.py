@@ -162,8 +162,10 @@ class UploadService:
                 )
             job = rows.jobs.of_upload(upload_id)
             if job is not None:
+                # The job's row first, then its steps, as workers do.
+                ended = rows.jobs.advance(job.id, Event.CANCEL)
                 rows.steps.end(job.id, Outcome.CANCELLED)
-                job = rows.jobs.advance(job.id, Event.CANCEL)
+                job = ended
             release(rows, upload_id)
         if job is not None:
             self.jobs.show(job)

@@ -220,15 +220,6 @@ def test_a_dropped_upload_takes_its_chunks_and_keys_along(rows: Transaction) -> 
     assert len(rows.chunks.of(other.id)) == 1
 
 
-def test_two_uploads_never_share_a_key(records: SqlRecords) -> None:
-    upload = an_upload()
-    with records.begin() as rows:
-        rows.uploads.add(upload, HOUR)
-
-    with pytest.raises(Exception, match=r"(?i)unique"), records.begin() as rows:
-        rows.uploads.add(an_upload(key=upload.key), HOUR)
-
-
 def test_chunks_come_back_in_the_files_order(rows: Transaction) -> None:
     upload = rows.uploads.add(an_upload(), HOUR)
     last, first, middle = (
