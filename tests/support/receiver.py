@@ -6,10 +6,11 @@ any, it answers 204.
 
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,11 +26,12 @@ BLOCK: Final = b"x" * 65536
 
 @dataclass(frozen=True)
 class Call:
-    """One request as it came in; header names are in lower case."""
+    """One request as it came in, at a time in seconds; header names are in lower case."""
 
     path: str
     headers: Mapping[str, str]
     body: bytes
+    heard_at: float = field(default_factory=time.time, compare=False)
 
 
 Reply = Callable[["Handler"], None]
