@@ -1,15 +1,17 @@
-"""Refusals as `application/problem+json` (RFC 9457).
+"""Refusals as `application/problem+json` (RFC 9457), or in the shape of the dialect that was asked.
 
-`type` is the stable code of the error, `detail` says what to do, facts are extra members. Dialects
-present the same errors in shapes of their own and share only `STATUS`.
+`type` is the stable code of the error, `detail` says what to do, facts are extra members. What a
+dialect's shape gets is the same for all, so that no error escapes it: unknown routes included.
 """
 
 import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
 from apiflask.exceptions import HTTPError
-from flask import Flask, Response, g, json, request
+from flask import Flask, Response, current_app, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from shared.errors import AppError, UnsupportedCoding
@@ -32,49 +34,85 @@ STATUS: Final = {
     "rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
     "lost": HTTPStatus.BAD_GATEWAY,
 }
+_SHAPES: Final = "refusals"
 _RETRY_SECONDS: Final = {"limited": "5", "unavailable": "5", "no_space": "60"}
 
 
-def register(app: Flask) -> None:
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is said of a request that is not done, before a dialect puts it in its own shape."""
+
+    status: HTTPStatus
+    code: str
+    detail: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refused(Exception):  # as all our errors
+    """Ends a view with a refusal that no error of the services stands for."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+Shape = Callable[[Refusal], Response]
+
+
+def register(app: Flask, shapes: Mapping[str, Shape] | None = None) -> None:
+    """Answer every error; below the paths of `shapes` in theirs, elsewhere in problem documents."""
+    app.extensions[_SHAPES] = shapes or {}
     app.register_error_handler(AppError, present)
-    app.register_error_handler(HTTPError, _present_apiflask)
-    app.register_error_handler(HTTPException, _present_werkzeug)
+    app.register_error_handler(Refused, lambda refused: _shaped(refused.refusal))
+    app.register_error_handler(HTTPError, lambda error: _shaped(_of_apiflask(error)))
+    app.register_error_handler(HTTPException, lambda error: _shaped(_of_werkzeug(error)))
     app.register_error_handler(Exception, _present_bug)
 
 
 def present(error: AppError) -> Response:
-    """Return the problem document of one of our own errors."""
+    """Return the answer to one of our own errors."""
     if error.kind in {"unavailable", "no_space"}:
         log.warning("part_unavailable", extra={"code": error.code}, exc_info=error.__cause__)
     status = STATUS.get(error.kind, HTTPStatus.INTERNAL_SERVER_ERROR)
-    response = problem(status, error.code, str(error), **error.facts)
+    headers = {}
     if error.kind == "unauthenticated":
-        response.headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, UnsupportedCoding):
-        response.headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
+        headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
     if error.kind in _RETRY_SECONDS:
-        response.headers["Retry-After"] = _RETRY_SECONDS[error.kind]
+        headers["Retry-After"] = _RETRY_SECONDS[error.kind]
+    return _shaped(Refusal(status, error.code, str(error), error.facts, headers))
+
+
+def problem(refusal: Refusal) -> Response:
+    """Return the refusal as a problem document."""
+    body = {
+        "type": refusal.code,
+        "title": refusal.status.phrase,
+        "status": refusal.status.value,
+        "detail": refusal.detail,
+        "instance": request.path,
+        "request_id": g.get("request_id"),
+        **refusal.facts,
+    }
+    text = f"{json.dumps(body)}\n"
+    return Response(text, refusal.status, mimetype="application/problem+json")
+
+
+def _shaped(refusal: Refusal) -> Response:
+    path, shapes = request.path, current_app.extensions.get(_SHAPES, {})
+    ours = (shape for prefix, shape in shapes.items() if f"{path}/".startswith(f"{prefix}/"))
+    response: Response = next(ours, problem)(refusal)
+    response.headers.update(refusal.headers)
     return response
 
 
-def problem(status: HTTPStatus, code: str, detail: str, **facts: Any) -> Response:
-    body = {
-        "type": code,
-        "title": status.phrase,
-        "status": status.value,
-        "detail": detail,
-        "instance": request.path,
-        "request_id": g.get("request_id"),
-        **facts,
-    }
-    return Response(f"{json.dumps(body)}\n", status, mimetype="application/problem+json")
-
-
-def _present_apiflask(error: HTTPError) -> Response:
+def _of_apiflask(error: HTTPError) -> Refusal:
     """Validation by models: `{location: {dotted.path: [messages]}}` becomes pointers."""
     status = HTTPStatus(error.status_code)
     if not isinstance(error.detail, dict) or not error.detail:
-        return problem(status, _code(status), error.message or status.phrase)
+        return Refusal(status, _code(status), error.message or status.phrase)
     errors = [
         {"pointer": _pointer(path), "detail": message}
         for fields in error.detail.values()
@@ -82,22 +120,20 @@ def _present_apiflask(error: HTTPError) -> Response:
         for message in messages
     ]
     detail = "Some fields are wrong; see errors."
-    return problem(status, "invalid_request", detail, errors=errors)
+    return Refusal(status, "invalid_request", detail, {"errors": errors})
 
 
-def _present_werkzeug(error: HTTPException) -> Response:
+def _of_werkzeug(error: HTTPException) -> Refusal:
     status = HTTPStatus(error.code or 500)
-    response = problem(status, _code(status), error.description or status.phrase)
-    for name, value in error.get_headers():
-        if name in {"Allow", "Retry-After", "Content-Range", "Location"}:
-            response.headers[name] = value
-    return response
+    kept = {"Allow", "Retry-After", "Content-Range", "Location"}
+    headers = {name: value for name, value in error.get_headers() if name in kept}
+    return Refusal(status, _code(status), error.description or status.phrase, headers=headers)
 
 
 def _present_bug(error: Exception) -> Response:
     log.error("request_failed", exc_info=error)
     detail = "Something went wrong on our side; the request id helps to find it."
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
+    return _shaped(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail))
 
 
 def _code(status: HTTPStatus) -> str:

@@ -4,28 +4,36 @@ Werkzeug's parser does the parsing; fields may stand before or after the file.
 """
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self, cast
+from typing import BinaryIO, Final, Self, cast
 
-from flask import Flask, Request
-from pydantic import ValidationError
+from flask import Request
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser
 
 from shared.errors import BodyCut, Invalid, TooLarge, Unprocessable
 from shared.model.caller import Caller
-from shared.model.upload import NewUpload
 from shared.services.intake import Intake
 from shared.services.uploads import UploadService
-from web.requests import RequestBody, StrictJson, whole_number
-from web.rest.inputs import FileFields
+from web.requests import RequestBody
 
 MOST_FIELDS_BYTES: Final = 64 * 1024
 _MOST_PARTS: Final = 32
+_MOST_HEADS_BYTES: Final = 256 * 1024  # of all parts, and what stands between them
 # Less than the fields may have: the parser counts what it has read but not yet taken apart.
 _BUFFER_BYTES: Final = 32 * 1024
-_JSON: Final = StrictJson(Flask(__name__))
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A form that is here as a whole: its file, what that is called, and the other fields."""
+
+    intake: Intake
+    filename: str
+    content_type: str | None
+    fields: MultiDict[str, str]
 
 
 class FileForm:
@@ -53,16 +61,25 @@ class FileForm:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def read(self, request: Request) -> tuple[Intake, NewUpload]:
+    def read(self, request: Request) -> Received:
         """Read the whole form: the file is durable when this returns.
 
         Raises `BodyCut`, `Invalid`, `Unprocessable`, `TooLarge`, `Unsupported`.
         """
+        self._refuse_before_reading(request)
         fields, files = self._parse(request)
         if self._intake is None or "file" not in files:
             raise Unprocessable("There is no file in the field `file`.", pointer="/file")
         self._intake.finish()
-        return self._intake, _said(fields).of(self._filename, self._content_type)
+        return Received(self._intake, self._filename, self._content_type, fields)
+
+    def _refuse_before_reading(self, request: Request) -> None:
+        if request.mimetype != "multipart/form-data":
+            raise Invalid("Send the file as multipart/form-data, in the field `file`.")
+        largest = self._uploads.screening.largest_anywhere
+        room = largest + MOST_FIELDS_BYTES + _MOST_HEADS_BYTES
+        if request.content_length is not None and request.content_length > room:
+            raise TooLarge(f"At most {largest} bytes are allowed.", limit=largest)
 
     def _parse(self, request: Request) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
         body = RequestBody(request)
@@ -114,46 +131,3 @@ class _Sink:
 
     def close(self) -> None:
         """Closed with its intake."""
-
-
-def _said(fields: MultiDict[str, str]) -> FileFields:
-    said: dict[str, Any] = dict(fields.items())
-    for name in ("metadata", "tags", "is_public", "expires_in"):
-        if said.get(name) == "":
-            del said[name]
-    try:
-        if "metadata" in said:
-            said["metadata"] = _parsed("metadata", said["metadata"])
-        if "tags" in said:
-            said["tags"] = _tags(said["tags"])
-        if "is_public" in said:
-            said["is_public"] = _flag(said["is_public"])
-        if "expires_in" in said:
-            seconds = whole_number(said["expires_in"])
-            said["expires_in"] = said["expires_in"] if seconds is None else seconds
-        return FileFields.model_validate(said)
-    except ValidationError as error:
-        errors = [
-            {"pointer": "/" + "/".join(str(part) for part in each["loc"]), "detail": each["msg"]}
-            for each in error.errors()
-        ]
-        raise Unprocessable("Some fields are wrong; see errors.", errors=errors) from error
-
-
-def _parsed(name: str, text: str) -> Any:
-    try:
-        return _JSON.loads(text)
-    except ValueError as error:
-        raise Unprocessable("This is not valid JSON.", pointer=f"/{name}") from error
-
-
-def _tags(text: str) -> Any:
-    if text.lstrip().startswith("["):
-        return _parsed("tags", text)
-    return [tag.strip() for tag in text.split(",") if tag.strip()]
-
-
-def _flag(text: str) -> bool | str:
-    known = {"true": True, "1": True, "yes": True, "on": True}
-    known |= {"false": False, "0": False, "no": False, "off": False}
-    return known.get(text.strip().lower(), text)
