@@ -7,6 +7,7 @@ not safe goes to the log through `raise ... from`. `code` is part of the API and
     AppError
       Invalid              invalid          invalid_request
         Unprocessable      unprocessable    invalid_request
+          FileEmpty          unprocessable    file_empty
       DigestMismatch       invalid          digest_mismatch
       BodyCut              invalid          body_cut
       IdempotencyMisuse    unprocessable    idempotency_key_reused
@@ -66,6 +67,10 @@ class Unprocessable(Invalid):
     """Well formed, but a value is out of bounds."""
 
     kind = "unprocessable"
+
+
+class FileEmpty(Unprocessable):
+    code = "file_empty"
 
 
 class DigestMismatch(AppError):

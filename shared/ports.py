@@ -107,11 +107,14 @@ class Staging(Protocol):
 class ObjectStore(Protocol):
     """Bytes after publish. Writes are create-only: a taken key raises `KeyTaken`.
 
-    Deleting or aborting what is not there is success. What does not answer raises `Unavailable`, as
-    does a multipart upload that is gone: it has to begin again.
+    With `over`, an ETag, a write replaces what has that ETag, and nothing else: `KeyTaken` otherwise,
+    also when nothing lies there any more. Deleting or aborting what is not there is success. What
+    does not answer raises `Unavailable`, as does a multipart upload that is gone: it has to begin again.
     """
 
-    def put(self, key: str, body: bytes, *, content_type: str, upload_id: str) -> str:
+    def put(
+        self, key: str, body: bytes, *, content_type: str, upload_id: str, over: str | None = None
+    ) -> str:
         """Store a small object with its checksum verified; return its ETag without quotes."""
         ...
 
@@ -123,7 +126,9 @@ class ObjectStore(Protocol):
         """Store all of `body`, which stays the caller's to use again."""
         ...
 
-    def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
+    def complete_multipart(
+        self, key: str, multipart_id: str, parts: Sequence[Part], *, over: str | None = None
+    ) -> str:
         """Make the object of its parts, in order; return its ETag without quotes."""
         ...
 
@@ -139,7 +144,17 @@ class ObjectStore(Protocol):
         """Yield the bytes `[start, stop)`. Raises `NotFound` before the first one."""
         ...
 
-    def delete(self, keys: Sequence[str]) -> None: ...
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete whatever lies there, now or late: only for keys that nobody else will ever have."""
+        ...
+
+    def delete_seen(self, seen: StoredObject) -> bool:
+        """Delete an object if it is still the one that `find` returned.
+
+        True when it is gone for good. False when it is another by now, or when a request stayed
+        without an answer and may yet be obeyed: then the key is nobody's to use yet.
+        """
+        ...
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose keys come after `after`, in the order of keys."""

@@ -19,6 +19,7 @@ from shared.adapters.records_sql import SqlRecords
 from shared.adapters.sniff_magic import MagicSniffer
 from shared.adapters.staging_disk import DiskStaging
 from shared.config import BadSettings, Settings
+from shared.model import predecessors
 from shared.model.media import Category
 from shared.model.policy import Profile, default_profile
 from shared.ports import Board, Clock, ObjectStore, Staging
@@ -31,6 +32,7 @@ from shared.services.drafting import UploadRules
 from shared.services.events import Events
 from shared.services.files import FileService
 from shared.services.health import Health
+from shared.services.identity import StagingIdentity
 from shared.services.jobs import JobService
 from shared.services.measuring import Measuring
 from shared.services.screening import Screening
@@ -73,7 +75,8 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     """
     records = SqlRecords(settings.database)
     clock = SystemClock()
-    staging = DiskStaging(settings.staging, floor=settings.staging_floor)
+    settle = StagingIdentity(records).settle
+    staging = DiskStaging(settings.staging, floor=settings.staging_floor, settle=settle)
     objects = build_objects(settings, hurried=hurried)
     board = RedisBoard(redis_client(settings.redis_url))
     dispatcher = CeleryDispatcher(celery or ringing_app(settings.redis_url))
@@ -149,10 +152,11 @@ def _profiles(settings: Settings) -> dict[str, Profile]:
         Category.DOCUMENT: settings.max_size_document,
     }
     default = default_profile(sizes)
+    known = {default.name: default, **predecessors.profiles(default)}
     if settings.profiles_file is None:
-        return {default.name: default}
+        return known
     try:
-        return dict(load_profiles(settings.profiles_file, default))
+        return known | dict(load_profiles(settings.profiles_file, default))
     except (OSError, ValueError) as error:
         raise BadSettings(f"PROFILES_FILE: {error}") from error
 

@@ -1,9 +1,12 @@
 """A file inside the pipeline: what the steps have found out so far, and what they work with."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Self
 
 from shared.errors import Damaged
 from shared.model.digest import crc64
@@ -14,7 +17,9 @@ from shared.ports import ObjectStore, Staging
 from shared.services.claims import Claim, ClaimService
 from shared.services.screening import Screening
 from worker.images import Decoded, Limits
-from worker.watch import Watch
+from worker.watch import Stopping, Watch
+
+log = logging.getLogger(__name__)
 
 BLOCK_BYTES: Final = 256 * 1024
 
@@ -33,6 +38,51 @@ class Draft:
     etag: str | None = None
 
 
+class Undo:
+    """What takes back what a run has begun in the store, the last first, unless it publishes.
+
+    As well as may be: that it fails is logged and never in place of why the run ended, for the sweep
+    of multiparts finds what is left. A worker that is to stop has its job to hand back first, and
+    then `hurry`.
+    """
+
+    def __init__(self) -> None:
+        self._work: list[Callable[[], object]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del kind, trace
+        if not isinstance(error, Stopping):
+            self._run()
+
+    def callback(self, work: Callable[..., object], *said: Any) -> None:
+        self._work.append(partial(work, *said))
+
+    def pop_all(self) -> None:
+        """Forget it all: it is to stay."""
+        self._work.clear()
+
+    def hurry(self, seconds: float) -> None:
+        """Take back what can be in that time; what hangs is left to the end of the process."""
+        thread = threading.Thread(target=self._run, name="undo", daemon=True)
+        thread.start()
+        thread.join(seconds)
+
+    def _run(self) -> None:
+        while self._work:
+            try:
+                self._work.pop()()
+            except Exception:  # why the run ended decides how its job ends, not this
+                log.warning("undo_failed", exc_info=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Workbench:
     """What the steps may use. `undo` runs what was pushed on it unless the job publishes."""
@@ -42,7 +92,7 @@ class Workbench:
     objects: ObjectStore
     screening: Screening
     watch: Watch
-    undo: ExitStack
+    undo: Undo
     thumbnails: Sequence[ThumbnailSpec]
     limits: Limits
     parallel_parts: int

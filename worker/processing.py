@@ -5,11 +5,10 @@ the attempt is used up, and the job `failed` after the last. Somebody else has i
 """
 
 import logging
-import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, repeat
 from typing import Final
 
 from shared import logs
@@ -26,13 +25,15 @@ from shared.model.thumbnail import parse
 from shared.services.claims import Claim, problem
 from shared.wiring import Services
 from worker import pipeline
-from worker.draft import Draft, Workbench
+from worker.draft import Draft, Undo, Workbench
 from worker.images import Limits
 from worker.watch import Stopping, Watch
 
 log = logging.getLogger(__name__)
 
-_SETTLE_SECONDS: Final = 600.0
+# Of who waits for the database to hear how a job ended; the last repeats.
+_PAUSES_SECONDS: Final = (1.0, 1.0, 1.0, 2.0, 5.0)
+_UNDO_SECONDS: Final = 2.0  # what a worker that is to stop waits for the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,17 @@ class Processing:
             logs.unbind()
 
     def _run(self, claim: Claim, watch: Watch) -> None:
+        undo = Undo()
         try:
-            pipeline.run(Draft(claim), self._bench(watch))
+            pipeline.run(Draft(claim), self._bench(watch, undo))
         except LeaseLost:
             raise
         except Stopping:
-            self._settle(partial(self.services.claims.hand_back, claim))
-            log.info("job_handed_back")
+            try:
+                self._settle(partial(self.services.claims.hand_back, claim))
+                log.info("job_handed_back")
+            finally:
+                undo.hurry(_UNDO_SECONDS)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is told apart and logged
             self._settle(partial(self._end, claim, error))
         else:
@@ -91,17 +96,22 @@ class Processing:
             log.error("job_attempt_failed", extra=facts, exc_info=error)
 
     def _settle(self, say: Callable[[], None]) -> None:
-        """Say how it ended as soon as the database hears it, or its outage would cost an attempt."""
-        until = time.monotonic() + _SETTLE_SECONDS
-        while True:
-            try:
-                return say()
-            except Unavailable:
-                if time.monotonic() >= until or self.is_stopping():
-                    raise
-            self.services.clock.wait(1)
+        """Say how it ended as soon as the database hears it, or its outage would cost an attempt.
 
-    def _bench(self, watch: Watch) -> Workbench:
+        However long that is: the watch holds the lease again when it is back, or another has the
+        job and we hear that. A worker that is to stop, or whose task's time is up, leaves it.
+        """
+        for pause in chain(_PAUSES_SECONDS, repeat(_PAUSES_SECONDS[-1])):
+            try:
+                say()
+            except Unavailable:
+                if self.is_stopping():
+                    raise
+            else:
+                return
+            self.services.clock.wait(pause)
+
+    def _bench(self, watch: Watch, undo: Undo) -> Workbench:
         services = self.services
         return Workbench(
             claims=services.claims,
@@ -109,7 +119,7 @@ class Processing:
             objects=services.objects,
             screening=services.screening,
             watch=watch,
-            undo=ExitStack(),
+            undo=undo,
             thumbnails=parse(services.settings.thumbnail_sizes),
             limits=Limits(pixels=services.settings.max_pixels),
             parallel_parts=services.settings.parallel_parts,

@@ -38,6 +38,7 @@ def made(chosen: Settings) -> Reconciler:
         lease=timedelta(seconds=_LEASE_ROUNDS * chosen.reconcile_seconds),
         stale=timedelta(seconds=chosen.redispatch_seconds),
         echo=timedelta(seconds=min(chosen.reconcile_seconds, chosen.redispatch_seconds)),
+        pause=timedelta(seconds=chosen.reconcile_seconds),
     )
 
 

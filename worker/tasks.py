@@ -24,5 +24,5 @@ def deliver(delivery_id: str) -> None:
 
 @shared_task(name="maintenance.sweep")
 def sweep(name: str) -> None:
-    """Run one sweep."""
-    services().sweeps.run(name)
+    """Run one sweep, if it is due."""
+    services().sweeps.run_if_due(name)

@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Final, Self
 
 from shared.errors import LeaseLost, Unavailable
 from shared.services.claims import Claim, ClaimService
+
+_AGAIN_SECONDS: Final = 1.0  # until a beat that failed is tried again
 
 
 class Stopping(Exception):  # no error: the worker was told to stop
@@ -45,12 +47,16 @@ class Watch:
 
     def _beat(self) -> None:
         rules = self._claims.rules
-        while not self._over.wait(rules.heartbeat.total_seconds()):
+        pause = heartbeat = rules.heartbeat.total_seconds()
+        while not self._over.wait(pause):
             asked_at = time.monotonic()
             try:
                 held = self._claims.beat(self._claim)
             except Unavailable:
-                continue  # the lease may still be ours: time decides
+                # The lease is ours until another claims: as soon as the database is back we say so.
+                pause = min(_AGAIN_SECONDS, heartbeat)
+                continue
+            pause = heartbeat
             if not held:
                 self._lost = True
                 return

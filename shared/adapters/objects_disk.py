@@ -1,8 +1,9 @@
 """Objects in a folder, for one box without S3 (`STORAGE_BACKEND=local`).
 
 An object is a file below `objects/`, linked into place so that creating is exclusive; its facts lie
-below `facts/` and are there first. Both are put there under a lock of the folder, so that nobody
-rewrites the facts of an object that is there. Links for outsiders are our own, signed and expiring.
+below `facts/` and are there first. Both are put there, and removed, under a lock of the folder, so
+that nobody rewrites or takes the facts of an object that is there, and what was seen of it decides.
+Links for outsiders are our own, signed and expiring.
 """
 
 import contextlib
@@ -14,18 +15,18 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from io import BytesIO, FileIO
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from shared.adapters.objects_disk_folders import blocks, keys_below, make_folder, sync
 from shared.errors import Conflict, KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
 from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject
 
-_BLOCK: Final = 256 * 1024
 _IN_THE_WAY: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)
 _SALT: Final = "sluice-object-link"
 _LONGEST_LINK_SECONDS: Final = 7 * 24 * 3600
@@ -39,11 +40,13 @@ class DiskObjects:
         for folder in ("objects", "facts", "parts"):
             (root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def put(self, key: str, body: bytes, *, content_type: str, upload_id: str) -> str:
+    def put(
+        self, key: str, body: bytes, *, content_type: str, upload_id: str, over: str | None = None
+    ) -> str:
         multipart_id = self.begin_multipart(key, content_type=content_type, upload_id=upload_id)
         try:
             part = self.put_part(key, multipart_id, 1, 0, BytesIO(body))
-            return self.complete_multipart(key, multipart_id, [part])
+            return self.complete_multipart(key, multipart_id, [part], over=over)
         finally:
             self.abort_multipart(key, multipart_id)
 
@@ -66,17 +69,18 @@ class DiskObjects:
             etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
             return Part(number, offset, len(content), etag, crc64(content))
 
-    def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
+    def complete_multipart(
+        self, key: str, multipart_id: str, parts: Sequence[Part], *, over: str | None = None
+    ) -> str:
         source, fresh = self._part_file(multipart_id), self._part_facts(multipart_id, "fresh")
         etag = _expected_etag(parts)
         with _begun(), _translated():
-            if self._object_file(key).exists():
-                raise KeyTaken("There is an object under this key.", key=key)
+            self._refuse_taken(key, over)  # before it costs anything
             facts = json.loads(self._part_facts(multipart_id).read_text())
             fresh.write_text(json.dumps(facts | {"etag": etag}))
-            _sync(source)
-            _sync(fresh)
-            self._put_in_place(key, source, fresh)
+            sync(source)
+            sync(fresh)
+            self._put_in_place(key, source, fresh, over)
         self.abort_multipart(key, multipart_id)
         return etag
 
@@ -115,16 +119,22 @@ class DiskObjects:
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
         with _translated():
             source = self._object_file(key).open("rb", buffering=0)
-        return _blocks(source, start, stop)
+        return blocks(source, start, stop)
 
     def delete(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            for path in (self._object_file(key), self._facts_file(key)):
-                with _translated():
-                    path.unlink(missing_ok=True)
+        with _translated(), self._locked():
+            for key in keys:
+                self._remove(key)
+
+    def delete_seen(self, seen: StoredObject) -> bool:
+        with _translated(), self._locked():
+            is_same = self.find(seen.key) == seen
+            if is_same:
+                self._remove(seen.key)
+        return is_same
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
-        for key in _keys(self._root / "objects", ""):
+        for key in keys_below(self._root / "objects", ""):
             if key > after and (found := self.find(key)) is not None:
                 yield found
 
@@ -157,21 +167,46 @@ class DiskObjects:
             if not os.access(self._root / "objects", os.W_OK):
                 raise Unavailable("objects", "The folder of objects can't be written.")
 
-    def _put_in_place(self, key: str, source: Path, facts: Path) -> None:
+    def _put_in_place(self, key: str, source: Path, facts: Path, over: str | None) -> None:
         object_file, facts_file = self._object_file(key), self._facts_file(key)
-        with (self._root / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if object_file.exists():
-                raise KeyTaken("There is an object under this key.", key=key)
+        with self._locked():
+            self._refuse_taken(key, over)
+            if over is not None:  # first, or new facts could lie beside old bytes
+                object_file.unlink()
+                sync(object_file.parent)
             try:
                 for target in (facts_file, object_file):
-                    _make_folder(target.parent)
+                    make_folder(target.parent)
                 facts.replace(facts_file)
-                _sync(facts_file.parent)
+                sync(facts_file.parent)
                 os.link(source, object_file)
-                _sync(object_file.parent)
+                sync(object_file.parent)
             except _IN_THE_WAY as error:
                 raise Conflict("The key lies below an object, or above one.") from error
+
+    def _refuse_taken(self, key: str, over: str | None) -> None:
+        if over is None:
+            is_taken = self._object_file(key).exists()
+        else:
+            there = self.find(key)
+            is_taken = there is None or there.etag != over
+        if is_taken:
+            raise KeyTaken("There is another object under this key, or none.", key=key)
+
+    def _remove(self, key: str) -> None:
+        for path in (self._object_file(key), self._facts_file(key)):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                path.unlink()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            lock = (self._root / "lock").open("w")
+        except FileNotFoundError as error:
+            raise Unavailable("objects", "The folder of objects is gone.") from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _part_file(self, multipart_id: str) -> Path:
         return self._root / "parts" / multipart_id
@@ -193,40 +228,6 @@ def _expected_etag(written: bytes | Sequence[Part]) -> str:
         etags = [part.etag for part in written]
     joined = b"".join(bytes.fromhex(etag) for etag in etags)
     return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(etags)}"
-
-
-def _keys(folder: Path, prefix: str) -> Iterator[str]:
-    """Yield the keys below `folder` in their order, in which a folder's name ends with a slash."""
-    entries = {f"{each.name}/" if each.is_dir() else each.name: each for each in folder.iterdir()}
-    for name, entry in sorted(entries.items()):
-        if name.endswith("/"):
-            yield from _keys(entry, prefix + name)
-        else:
-            yield prefix + name
-
-
-def _blocks(source: FileIO, start: int, stop: int) -> Iterator[bytes]:
-    with source:
-        source.seek(start)
-        while start < stop and (block := source.read(min(_BLOCK, stop - start))):
-            start += len(block)
-            yield block
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each on durable storage."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -1,122 +1,25 @@
-"""Objects in one S3 bucket, and whatever speaks S3.
+"""Objects in one S3 bucket, and whatever speaks S3: what is read, listed and linked.
 
-Signature version 4 always; payloads are not signed but carry a CRC-64/NVME that the store checks,
-because some stores accept a wrong payload hash. Where a store has no conditional writes, a HEAD
-before the write and the database's unique key stand in.
+How they are written and deleted is `objects_s3_writes`.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
-from shared.adapters.client_s3 import (
-    PATIENT,
-    NoConditions,
-    Patience,
-    S3Place,
-    begun,
-    s3_client,
-    translated,
-)
-from shared.adapters.digests_s3 import bare, base64_of, expected
+from shared.adapters.client_s3 import PATIENT, Patience, S3Place, s3_client
+from shared.adapters.digests_s3 import bare, expected
+from shared.adapters.objects_s3_writes import S3Writes
 from shared.errors import KeyTaken, NotFound, Unavailable
-from shared.model.digest import crc64
 from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject
 
-_DELETE_BATCH: Final = 1000
 
-
-class S3Objects:
+class S3Objects(S3Writes):
     def __init__(self, place: S3Place, patience: Patience = PATIENT) -> None:
-        self._place = place
-        self._client = s3_client(place, place.endpoint, patience)
+        super().__init__(place, patience)
         public = place.public_endpoint
         self._signer = s3_client(place, public) if public else self._client
-        self._conditional = True
-
-    def put(self, key: str, body: bytes, *, content_type: str, upload_id: str) -> str:
-        def write(**condition: Any) -> str:
-            answer = self._client.put_object(
-                Bucket=self._place.bucket,
-                Key=key,
-                Body=body,
-                ContentType=content_type,
-                Metadata={UPLOAD_ID: upload_id},
-                ChecksumCRC64NVME=base64_of(crc64(body)),
-                **condition,
-            )
-            return bare(answer["ETag"])
-
-        return self._create_only(key, write)
-
-    def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
-        with self._asking(key):
-            answer = self._client.create_multipart_upload(
-                Bucket=self._place.bucket,
-                Key=key,
-                ContentType=content_type,
-                Metadata={UPLOAD_ID: upload_id},
-                ChecksumAlgorithm="CRC64NVME",
-                ChecksumType="FULL_OBJECT",
-            )
-            return answer["UploadId"]
-
-    def put_part(
-        self, key: str, multipart_id: str, number: int, offset: int, body: BytesIO
-    ) -> Part:
-        with body.getbuffer() as content:
-            length, checksum = len(content), crc64(content)
-        body.seek(0)
-        with begun(), self._asking(key):
-            answer = self._client.upload_part(
-                Bucket=self._place.bucket,
-                Key=key,
-                UploadId=multipart_id,
-                PartNumber=number,
-                Body=body,
-                ChecksumCRC64NVME=base64_of(checksum),
-            )
-        return Part(number, offset, length, bare(answer["ETag"]), checksum)
-
-    def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
-        listed: Any = [
-            {
-                "PartNumber": part.number,
-                "ETag": f'"{part.etag}"',
-                "ChecksumCRC64NVME": base64_of(part.crc64),
-            }
-            for part in parts
-        ]
-
-        def write(**condition: Any) -> str:
-            answer = self._client.complete_multipart_upload(
-                Bucket=self._place.bucket,
-                Key=key,
-                UploadId=multipart_id,
-                MultipartUpload={"Parts": listed},
-                **condition,
-            )
-            return bare(answer["ETag"])
-
-        with begun():
-            try:
-                return self._create_only(key, write)
-            except NotFound as error:
-                # The answer to our own completion may have been lost: then the object is there.
-                if self.find(key) is None:
-                    raise
-                raise KeyTaken("There is an object under this key.", key=key) from error
-
-    def abort_multipart(self, key: str, multipart_id: str) -> None:
-        try:
-            with self._asking(key):
-                self._client.abort_multipart_upload(
-                    Bucket=self._place.bucket, Key=key, UploadId=multipart_id
-                )
-        except NotFound:
-            return
 
     def holds(self, key: str, upload_id: str, written: bytes | Sequence[Part]) -> str | None:
         head = self._head(key, ChecksumMode="ENABLED")
@@ -131,35 +34,12 @@ class S3Objects:
         agrees = there == etag if said is None else said == checksum
         return there if agrees else None
 
-    def find(self, key: str) -> StoredObject | None:
-        head = self._head(key)
-        if head is None:
-            return None
-        return StoredObject(
-            key,
-            head["ContentLength"],
-            bare(head["ETag"]),
-            head["ContentType"],
-            head["LastModified"],
-            head["Metadata"],
-        )
-
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
         with self._asking(key):
             answer = self._client.get_object(
                 Bucket=self._place.bucket, Key=key, Range=f"bytes={start}-{stop - 1}"
             )
         return self._blocks(key, answer["Body"])
-
-    def delete(self, keys: Sequence[str]) -> None:
-        for start in range(0, len(keys), _DELETE_BATCH):
-            batch: Any = [{"Key": key} for key in keys[start : start + _DELETE_BATCH]]
-            with self._asking("delete"):
-                answer = self._client.delete_objects(
-                    Bucket=self._place.bucket, Delete={"Objects": batch, "Quiet": True}
-                )
-            if answer.get("Errors"):
-                raise Unavailable("objects", "The object store kept some objects.")
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
         paginator = self._client.get_paginator("list_objects_v2")
@@ -218,28 +98,6 @@ class S3Objects:
         }
         with self._asking(bucket):
             self._client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
-
-    def _head(self, key: str, **how: Any) -> Mapping[str, Any] | None:
-        try:
-            with self._asking(key):
-                return dict(self._client.head_object(Bucket=self._place.bucket, Key=key, **how))
-        except NotFound:
-            return None
-
-    def _create_only(self, key: str, write: Any) -> str:
-        if self._conditional:
-            try:
-                with self._asking(key):
-                    return str(write(IfNoneMatch="*"))
-            except NoConditions:
-                self._conditional = False
-        if self.find(key) is not None:
-            raise KeyTaken("There is an object under this key.", key=key)
-        with self._asking(key):
-            return str(write())
-
-    def _asking(self, key: str) -> contextlib.AbstractContextManager[None]:
-        return translated(key)
 
     def _blocks(self, key: str, body: Any) -> Iterator[bytes]:
         with self._asking(key), body:

@@ -52,6 +52,10 @@ class SqlFileRows:
     def find(self, file_id: str) -> File | None:
         return next(iter(self.many([file_id])), None)
 
+    def numbered(self, tenant: str, number: int) -> File | None:
+        statement = select(files).where(files.c.tenant == tenant, files.c.number == number)
+        return next(iter(self._with_thumbnails(statement)), None)
+
     def many(self, file_ids: Sequence[str]) -> list[File]:
         return list(self._with_thumbnails(select(files).where(files.c.id.in_(file_ids))))
 
@@ -111,6 +115,7 @@ class SqlFileRows:
         return list(self._with_thumbnails(statement))
 
     def _next_number(self, tenant: str) -> int:
+        _begin_counting(self._connection, tenant)
         counted = update(quotas).where(quotas.c.tenant == tenant)
         counted = counted.values(last_number=quotas.c.last_number + 1)
         number: int = self._connection.execute(counted.returning(quotas.c.last_number)).scalar_one()
@@ -136,8 +141,7 @@ class SqlQuotaRows:
         self._connection = connection
 
     def reserve(self, tenant: str, size: int) -> bool:
-        fresh = {"tenant": tenant, "used": 0, "reserved": 0}
-        insert_unless_there(self._connection, quotas, [fresh])
+        _begin_counting(self._connection, tenant)
         fits = or_(
             quotas.c.limit_bytes.is_(None),
             quotas.c.used + quotas.c.reserved + size <= quotas.c.limit_bytes,
@@ -165,6 +169,11 @@ class SqlQuotaRows:
             .values(used=quotas.c.used + used, reserved=quotas.c.reserved + reserved)
         )
         self._connection.execute(statement)
+
+
+def _begin_counting(connection: Connection, tenant: str) -> None:
+    """Make the row in which all that a tenant has is counted, where it is missing."""
+    insert_unless_there(connection, quotas, [{"tenant": tenant, "used": 0, "reserved": 0}])
 
 
 def _matching(query: FileQuery) -> ColumnElement[bool]:

@@ -103,8 +103,10 @@ class SqlJobRows:
         self._connection.execute(statement)
 
     def queued(self) -> int:
-        due = and_(jobs.c.state == JobState.QUEUED, jobs.c.due_at <= db_now())
-        return self._connection.execute(select(func.count()).where(due)).scalar_one()
+        return self._connection.execute(select(func.count()).where(_due())).scalar_one()
+
+    def lapsed(self) -> int:
+        return self._connection.execute(select(func.count()).where(_lapsed())).scalar_one()
 
     def drop(self, job_ids: Sequence[str]) -> None:
         self._connection.execute(delete(jobs).where(jobs.c.id.in_(job_ids)))
@@ -201,9 +203,15 @@ def _these(kind: str, names: Sequence[str]) -> ColumnElement[bool]:
 
 
 def _free() -> ColumnElement[bool]:
-    queued = and_(jobs.c.state == JobState.QUEUED, jobs.c.due_at <= db_now())
-    abandoned = and_(jobs.c.state == JobState.RUNNING, jobs.c.lease_until < db_now())
-    return or_(queued, abandoned)
+    return or_(_due(), _lapsed())
+
+
+def _due() -> ColumnElement[bool]:
+    return and_(jobs.c.state == JobState.QUEUED, jobs.c.due_at <= db_now())
+
+
+def _lapsed() -> ColumnElement[bool]:
+    return and_(jobs.c.state == JobState.RUNNING, jobs.c.lease_until < db_now())
 
 
 def _held(job_id: str, fence: int) -> ColumnElement[bool]:

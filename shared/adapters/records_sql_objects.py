@@ -35,11 +35,12 @@ class SqlObjectRows:
     def link(self, keys: Sequence[str]) -> None:
         self._mark(keys, ObjectState.LINKED)
 
-    def deleting(self, keys: Sequence[str]) -> None:
-        self._mark(keys, ObjectState.DELETING)
+    def deleting(self, keys: Sequence[str], upload_id: str) -> None:
+        self._mark(keys, ObjectState.DELETING, objects.c.upload_id == upload_id)
 
-    def drop(self, keys: Sequence[str]) -> None:
-        self._connection.execute(delete(objects).where(objects.c.key.in_(keys)))
+    def drop(self, keys: Sequence[str], upload_id: str) -> None:
+        ours = and_(objects.c.key.in_(keys), objects.c.upload_id == upload_id)
+        self._connection.execute(delete(objects).where(ours))
 
     def of_upload(self, upload_id: str) -> list[ObjectRecord]:
         return self._select(objects.c.upload_id == upload_id)
@@ -48,12 +49,18 @@ class SqlObjectRows:
         return {record.key: record for record in self._select(objects.c.key.in_(keys))}
 
     def stale(self, older_than: timedelta, limit: int) -> list[ObjectRecord]:
+        is_old = objects.c.updated_at <= db_now(-older_than)
+        # Nobody else ever has a key with the upload's id in it.
+        deleting = and_(
+            objects.c.state == ObjectState.DELETING,
+            or_(is_old, objects.c.key.contains(objects.c.upload_id)),
+        )
         abandoned = and_(
             objects.c.state == ObjectState.INTENDED,
-            objects.c.updated_at <= db_now(-older_than),
+            is_old,
             ~exists().where(uploads.c.id == objects.c.upload_id, is_alive()),
         )
-        return self._select(or_(objects.c.state == ObjectState.DELETING, abandoned), limit)
+        return self._select(or_(deleting, abandoned), limit)
 
     def needed(self, key: str, upload_id: str) -> bool:
         needed = or_(
@@ -82,8 +89,11 @@ class SqlObjectRows:
         marked = statement.values(state=ObjectState.DELETING, updated_at=db_now())
         return self._connection.execute(marked).rowcount == 1
 
-    def _mark(self, keys: Sequence[str], state: ObjectState) -> None:
-        statement = update(objects).where(objects.c.key.in_(keys))
+    def _mark(
+        self, keys: Sequence[str], state: ObjectState, where: ColumnElement[bool] | None = None
+    ) -> None:
+        which = objects.c.key.in_(keys)
+        statement = update(objects).where(which if where is None else and_(which, where))
         self._connection.execute(
             statement.values(state=state, multipart_id=None, updated_at=db_now())
         )

@@ -1,7 +1,8 @@
 """Staging in a folder: `{root}/{last two of id}/{upload id}/{number}.{offset}.{attempt}`.
 
 Every attempt writes a name of its own, so that neither a crash nor a frozen writer can touch bytes
-that a row points at. `keep` returns after the file and its folder entries are synced.
+that a row points at. `keep` returns after the file and its folder entries are synced. What is missing
+is damage only in a folder that is known to be ours.
 """
 
 import contextlib
@@ -11,9 +12,11 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
+from shared.adapters.staging_mark import Settle, StagingMark
 from shared.errors import AppError, Damaged, StorageFull, Unavailable
 from shared.model.upload import Chunk
 from shared.ports import StagedChunk
@@ -56,15 +59,21 @@ class DiskChunkWriter:
             if self._length is not None and self._written < self._length:
                 os.ftruncate(self._descriptor(), self._written)
             os.fdatasync(self._descriptor())
-            self._close()
             _sync_folder(self._path.parent)
             # Another writer may have made the upload's folder just now, and not synced it yet.
             _sync_folder(self._path.parent.parent)
+            self._refuse_lost()
+            self._close()
 
     def drop(self) -> None:
         self._close()
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
+
+    def _refuse_lost(self) -> None:
+        """Somebody may have taken the name away while the bytes came: a sweep without a grace."""
+        if not os.path.samestat(os.fstat(self._descriptor()), self._path.stat()):
+            raise Unavailable("staging", "The bytes were taken away while they came.")
 
     def _set_aside(self, length: int | None) -> None:
         if not length or not hasattr(os, "posix_fallocate"):
@@ -88,13 +97,18 @@ class DiskChunkWriter:
 
 
 class DiskStaging:
-    """One folder, private to this service. Keeps `floor` bytes of its disk free."""
+    """One folder, private to this service. Keeps `floor` bytes of its disk free.
 
-    def __init__(self, root: Path, *, floor: int = 0) -> None:
+    `settle` says whose id the folder has to bear (`StagingMark`); without it any folder will do.
+    """
+
+    def __init__(self, root: Path, *, floor: int = 0, settle: Settle | None = None) -> None:
         self._root = root
         self._floor = floor
         self._shards: set[str] = set()  # those whose entries are known to be synced
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._mark = None if settle is None else StagingMark(root, settle)
+        if self._mark is None:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def writer(
         self, upload_id: str, number: int, offset: int, length: int | None
@@ -106,7 +120,7 @@ class DiskStaging:
 
     def read(self, chunk: Chunk, block_size: int) -> Iterator[bytes]:
         try:
-            with (self._folder(chunk.upload_id) / chunk.name).open("rb", buffering=0) as source:
+            with self._source(chunk) as source:
                 while block := source.read(block_size):
                     yield block
         except FileNotFoundError as error:
@@ -126,6 +140,7 @@ class DiskStaging:
         shutil.rmtree(self._folder(upload_id), ignore_errors=True)
 
     def listing(self) -> Iterator[StagedChunk]:
+        self._refuse_foreign()
         with _translated():
             for folder in self._root.glob("??/*"):
                 for path in _content(folder):
@@ -140,15 +155,31 @@ class DiskStaging:
             for path in _content(self._folder(upload_id)):
                 with contextlib.suppress(FileNotFoundError):
                     found[path.name] = path.stat().st_size
+        if not found:
+            self._refuse_foreign()
         return found
 
     def free_bytes(self) -> int:
         """Return what is free: nothing where not one more file can be made, or none be written."""
+        self._refuse_foreign()
         with _translated():
             facts = os.statvfs(self._root)
         has_files = facts.f_favail > 0 or facts.f_files == 0  # some file systems don't count them
         is_writable = not facts.f_flag & os.ST_RDONLY
         return facts.f_bavail * facts.f_frsize if has_files and is_writable else 0
+
+    def _refuse_foreign(self) -> None:
+        if self._mark is not None:
+            self._mark.check()
+
+    def _source(self, chunk: Chunk) -> FileIO:
+        """Open a chunk. It is missing only if it is where our folder is, before and after the look."""
+        path = self._folder(chunk.upload_id) / chunk.name
+        try:
+            return path.open("rb", buffering=0)
+        except FileNotFoundError:
+            self._refuse_foreign()
+            return path.open("rb", buffering=0)
 
     def _refuse_full(self, length: int = 0) -> None:
         if self.free_bytes() - length < self._floor:

@@ -16,7 +16,7 @@ from shared.model.naming import plain_path, safe_name
 
 PLACES: Final = frozenset({"year", "month", "day", "hour"})
 _DRAWN: Final = frozenset({"id", "uuid8", "timestamp", "date"})
-_KNOWN: Final = PLACES | _DRAWN | {"folder", "name", "extension"}
+_KNOWN: Final = PLACES | _DRAWN | {"folder", "name", "plain", "extension"}
 _KNOWN_BY: Final = frozenset({"owner", "tenant", "reference"})
 _LONGEST_PART: Final = 120
 _DEFAULT_TENANT: Final = "default"
@@ -67,6 +67,7 @@ class Layout:
             "id": named.upload_id,
             "uuid8": named.upload_id[-8:],  # the random end of it
             "name": f"{name.stem}{suffix}{name.suffix}",
+            "plain": _plainly(named.filename, suffix),
             "extension": f"{suffix}{name.suffix}",
             "owner": _part(named.owner),
             "tenant": _part(named.tenant),
@@ -101,6 +102,15 @@ def _times(at: datetime) -> dict[str, str]:
         "date": f"{at:%Y%m%d}",
         "timestamp": f"{at:%Y%m%d_%H%M%S}",
     }
+
+
+def _plainly(filename: str, suffix: str) -> str:
+    """Return the name with an underscore for each character that is not plain, and no other change.
+
+    Unlike `{name}` it may have several dots in a row.
+    """
+    name = PurePosixPath(re.sub(r"[^A-Za-z0-9._-]", "_", filename))
+    return f"{name.stem[:_LONGEST_PART]}{suffix}{name.suffix[:_LONGEST_PART]}"
 
 
 def _part(text: str) -> str:

@@ -47,6 +47,10 @@ class JobRows(Protocol):
         """Return how many jobs are due and not claimed."""
         ...
 
+    def lapsed(self) -> int:
+        """Return how many jobs run under a lease that ran out."""
+        ...
+
     def drop(self, job_ids: Sequence[str]) -> None: ...
 
 

@@ -4,25 +4,28 @@ Every write carries the fence of the claim. Whoever finds it gone raises `LeaseL
 quietly: somebody else did it, or the client cancelled.
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from shared.errors import AppError, LeaseLost
+from shared.errors import AppError, LeaseLost, OutcomeUnknown
 from shared.model.file import File
 from shared.model.job import Job, JobStatus, Outcome
-from shared.model.lifecycle import Event
+from shared.model.lifecycle import Event, JobState
 from shared.model.upload import Chunk, Upload
 from shared.model.webhook import EventType
 from shared.ports import Board, Dispatcher, Staging
 from shared.records import Records, Transaction
 from shared.services.events import Events
+from shared.services.finding import looked_up
 from shared.services.uploads import release
 
 # Pauses of a job whose outage goes on; the last repeats until a day is full.
 OUTAGE_PAUSES: Final = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 80, 160, 300))
 OUTAGE_LIMIT: Final = timedelta(hours=24)
+_SIGN: Final = "/"  # between a worker's name and what is of this claim alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,19 @@ class ClaimService:
     rules: ClaimRules
 
     def claim(self, job_id: str, worker: str) -> Claim | None:
-        """Take the job, counting the attempt; None when it is not to be had."""
+        """Take the job, counting the attempt; None when it is not to be had.
+
+        The row has the worker's name with a sign that no other claim has: so whoever does not hear
+        that a claim was committed knows it for its own.
+        """
+        claim: Claim | None = None
         try:
             with self.records.begin() as rows:
-                claim = self._claim(rows, job_id, worker)
+                claim = self._claim(rows, job_id, f"{worker}{_SIGN}{secrets.token_hex(4)}")
         except LeaseLost:
             return None
+        except OutcomeUnknown as lost:
+            claim = looked_up(self.records, lost, lambda rows: _still(rows, claim))
         self._show(claim.job)
         return claim
 
@@ -71,7 +81,7 @@ class ClaimService:
         """Say that a step begins, on the board and in the job's timeline."""
         with self.records.begin() as rows:
             job = self._noted(rows, claim, step, done)
-            rows.steps.begin(job)
+            rows.steps.begin(replace(job, worker=(job.worker or "").rpartition(_SIGN)[0]))
         self._show(job)
 
     def note(self, claim: Claim, step: str, done: int) -> None:
@@ -120,7 +130,8 @@ class ClaimService:
                 # The first and only claim, and it did not come to publish. Of a multipart that was
                 # begun parts may be left: its row stays for the sweep.
                 intents = rows.objects.of_upload(claim.upload.id)
-                rows.objects.drop([each.key for each in intents if each.multipart_id is None])
+                whole = [each.key for each in intents if each.multipart_id is None]
+                rows.objects.drop(whole, claim.upload.id)
             owed = self.events.of_upload(rows, EventType.REJECTED, claim.upload, job)
         self._show(job)
         self.staging.clear(claim.upload.id)
@@ -217,6 +228,14 @@ class ClaimService:
     def _deliver(self, owed: Sequence[str]) -> None:
         for delivery_id in owed:
             self.dispatcher.deliver(delivery_id)
+
+
+def _still(rows: Transaction, claim: Claim | None) -> Claim | None:
+    """Return the claim if the job runs under it."""
+    job = None if claim is None else rows.jobs.find(claim.job.id)
+    if claim is None or job is None or job.state is not JobState.RUNNING:
+        return None
+    return claim if (job.fence, job.worker) == (claim.job.fence, claim.job.worker) else None
 
 
 def problem(error: AppError) -> dict[str, Any]:

@@ -42,9 +42,9 @@ class DeliveryService:
 
         Goes on with others that are due, until a receiver asks for a pause or the turn is over.
         """
-        until = self.clock.now() + TURN
+        until = self.clock.monotonic() + TURN.total_seconds()
         wanted: str | None = delivery_id
-        while wanted is not None and self._attempt(wanted) and self.clock.now() < until:
+        while wanted is not None and self._attempt(wanted) and self.clock.monotonic() < until:
             with self.records.read() as rows:
                 wanted = next(iter(rows.webhooks.due(1)), None)
 

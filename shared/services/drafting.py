@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.errors import Unprocessable
+from shared.errors import FileEmpty, Unprocessable
 from shared.model import naming
 from shared.model.caller import Caller
 from shared.model.digest import is_sha256
@@ -46,7 +46,7 @@ def drafted(
     filename, folder = naming.clean_filename(new.filename), naming.clean_folder(new.folder)
     screening.refuse_declaration(replace(new, filename=filename))
     if new.size == 0 and not rules.allow_empty:
-        raise Unprocessable("The file is empty.", pointer="/size")
+        raise FileEmpty("The file is empty.", pointer="/size")
     if new.sha256 is not None and not is_sha256(new.sha256):
         raise Unprocessable("A SHA-256 is 64 hexadecimal digits.", pointer="/sha256")
     upload = Upload(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from shared.errors import NotFound, ObjectLost, Unavailable, Unprocessable
+from shared.errors import Forbidden, NotFound, ObjectLost, Unavailable, Unprocessable
 from shared.model.caller import Caller, Scope
 from shared.model.file import File, FileQuery, Thumbnail
 from shared.model.stored import StoredObject
@@ -19,6 +19,7 @@ from shared.services.finding import find_file, is_id
 
 SHORTEST_LINK: Final = timedelta(seconds=1)
 LONGEST_LINK: Final = timedelta(days=7)  # what SigV4 allows
+_NO_NUMBER: Final = 2**63  # and above: more than a column holds
 
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,20 @@ class FileService:
         caller.require(Scope.FILES_READ)
         with self.records.read() as rows:
             return find_file(rows, caller, file_id)
+
+    def numbered(self, caller: Caller, number: int) -> File:
+        """Return the file of this number in the caller's tenant.
+
+        Raises `Forbidden` for another user's: numbers are counted, and tell nothing by being there.
+        """
+        caller.require(Scope.FILES_READ)
+        with self.records.read() as rows:
+            file = rows.files.numbered(caller.tenant, number) if number < _NO_NUMBER else None
+            if file is None or file.is_hidden(rows.now):
+                raise NotFound("file")
+        if not caller.sees(tenant=file.tenant, owner=file.owner):
+            raise Forbidden("This file is another user's.")
+        return file
 
     def public(self, file_id: str) -> File:
         """Return a public file to anybody. Raises `NotFound` for all others."""
@@ -111,24 +126,37 @@ class FileService:
             file = find_file(rows, caller, file_id, deleted=hard)
             hidden = file.deleted_at is None and rows.files.mark_deleted(file.id)
             owed = self.events.of_file(rows, EventType.DELETED, file) if hidden else []
-            if hard:
-                forget(rows, file)
+            removed = hard and forget(rows, file)
             job = rows.jobs.of_upload(file.id)
         if job is not None:
             self.board.forget([job.id])
         for delivery_id in owed:
             self.dispatcher.deliver(delivery_id)
-        if hard:
+        if removed:
             # The rows are gone, so the file is; objects that are left have their mark and a sweep.
             with suppress(Unavailable):
                 self.purge(file)
 
     def purge(self, file: File) -> None:
-        """Delete the objects of a file whose rows are gone, then their records."""
+        """Delete the objects of a file, then their records: for whoever removed its rows, once.
+
+        What is not surely gone keeps its record, and with it its key, until the sweep has looked.
+        """
         keys = keys_of(file)
-        self.objects.delete(keys)
+        gone = [key for key in keys if file.id in key]  # no other upload ever has such a key
+        self.objects.delete(gone)
+        for key in keys:
+            if key not in gone and self._remove(key, file.id):
+                gone.append(key)
         with self.records.begin() as rows:
-            rows.objects.drop(keys)
+            rows.objects.drop(gone, file.id)
+
+    def _remove(self, key: str, upload_id: str) -> bool:
+        """Delete the upload's object; False when another must not have the key yet."""
+        found = self.objects.find(key)
+        if found is None or found.upload_id != upload_id:
+            return True
+        return self.objects.delete_seen(found)
 
 
 def _lost(key: str) -> ObjectLost:
@@ -136,11 +164,16 @@ def _lost(key: str) -> ObjectLost:
     return ObjectLost("The object of this file is not in the store; tell its operators.")
 
 
-def forget(rows: Transaction, file: File) -> None:
-    """Remove a file's rows; its objects are marked first, so that none can be forgotten."""
-    if rows.files.drop(file.id):
-        rows.objects.deleting(keys_of(file))
-        rows.quotas.free(file.tenant, file.size)
+def forget(rows: Transaction, file: File) -> bool:
+    """Remove a file's rows; its objects are marked first, so that none can be forgotten.
+
+    False when somebody else has removed them: then the objects are theirs to delete.
+    """
+    if not rows.files.drop(file.id):
+        return False
+    rows.objects.deleting(keys_of(file), file.id)
+    rows.quotas.free(file.tenant, file.size)
+    return True
 
 
 def keys_of(file: File) -> list[str]:

@@ -1,15 +1,15 @@
 """Jobs as clients see them: queued with the seal, announced after it, polled, retried."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from uuid_utils.compat import uuid7
 
-from shared.errors import Conflict, NotFound, Unprocessable
+from shared.errors import Conflict, NotFound, Unavailable, Unprocessable
 from shared.model.caller import Caller, Scope
-from shared.model.job import Job, JobStatus, StepRun
+from shared.model.job import Job, JobStatus, Shown, StepRun
 from shared.model.lifecycle import Event, JobState, UploadState
 from shared.model.upload import Upload
 from shared.ports import Board, Clock, Dispatcher
@@ -84,27 +84,27 @@ class JobService:
         self.board.put(JobStatus(job, None, job.updated_at))
 
     def status(self, caller: Caller, job_id: str) -> JobStatus:
-        """Return the job from the board while it is final or fresh there, else from the rows."""
+        """Return the job from the board while that can be believed, else from the rows."""
         found = self.statuses(caller, [job_id])
         if not found:
             raise NotFound("job")
         return found[0]
 
     def statuses(self, caller: Caller, job_ids: Sequence[str]) -> list[JobStatus]:
-        """Return those of the jobs that the caller may see, in the order asked for."""
+        """Return those of the jobs that the caller may see, in the order asked for.
+
+        An end stays as it is, but a file may be deleted by somebody who dies before the board hears
+        of it: what shows one is believed only while it is fresh, or while the rows don't answer.
+        """
         caller.require(Scope.FILES_READ)
         if len(job_ids) > MOST_IDS:
             raise Unprocessable(f"At most {MOST_IDS} ids at once.", pointer="/ids")
         asked = [job_id for job_id in dict.fromkeys(job_ids) if is_id(job_id)]
         shown = self.board.find(asked)
-        good = {
-            job_id: each.present
-            for job_id, each in shown.items()
-            if each.status.job.is_final or each.age <= FRESH
-        }
+        good = {job_id: each.present for job_id, each in shown.items() if _is_good(each)}
         stale = [job_id for job_id in asked if job_id not in good]
         if stale:
-            good |= {status.job.id: status for status in self._from_rows(stale)}
+            good |= self._looked_up(stale, shown)
         return [
             good[job_id]
             for job_id in asked
@@ -148,6 +148,19 @@ class JobService:
         with self.records.read() as rows:
             return rows.steps.of_job(find_job(rows, caller, job_id).id, MOST_RUNS)
 
+    def _looked_up(
+        self, job_ids: Sequence[str], shown: Mapping[str, Shown]
+    ) -> dict[str, JobStatus]:
+        """Return what the rows say, or while they don't answer the ends that the board knows."""
+        try:
+            return {status.job.id: status for status in self._from_rows(job_ids)}
+        except Unavailable:
+            known = {job_id: shown[job_id] for job_id in job_ids if job_id in shown}
+            ended = {job_id: each for job_id, each in known.items() if each.status.job.is_final}
+            if len(ended) < len(job_ids):
+                raise
+            return {job_id: each.present for job_id, each in ended.items()}
+
     def _from_rows(self, job_ids: Sequence[str]) -> list[JobStatus]:
         with self.records.read() as rows:
             now = rows.now()
@@ -158,3 +171,8 @@ class JobService:
         for status in statuses:
             self.board.put(status)
         return statuses
+
+
+def _is_good(shown: Shown) -> bool:
+    status = shown.status
+    return shown.age <= FRESH or (status.job.is_final and status.file is None)

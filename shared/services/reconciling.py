@@ -1,12 +1,15 @@
 """Finds work that the broker forgot, or whose worker died, and rings again; mends what should not be.
 
-It rings at most once a stale window for a job, and not while the queue holds more than the database
-knows to be waiting: a slow worker is no forgotten message. When the queue is empty a ring that nobody
-followed is lost, maybe with the worker that took it, and the window is `echo`.
+It rings at most once a stale window for a job, and not while the queue holds as many messages as the
+database knows to be wanted: a slow worker is no forgotten message. When the queue is empty a ring that
+nobody followed is lost, maybe with the worker that took it, and the window is `echo`.
+
+While the database is away nobody extends a lease. When it is back, leases that ran out are left alone
+for as long as one lasts: who lives beats meanwhile, and an outage costs no attempt.
 """
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -17,12 +20,15 @@ from shared.ports import Dispatcher
 from shared.records import Records
 from shared.services.claims import ClaimService
 from shared.services.jobs import JobService
+from shared.services.sight import Sight
 from shared.services.uploads import release
 
 log = logging.getLogger(__name__)
 
 _LEASE_NAME: Final = "reconciler"
 _BATCH: Final = 500
+# Of a lease. A heartbeat is that much at most, and so an outage that ends leases twice as long at least.
+_SHARE: Final = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Reconciled:
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """`holder` names this process among those that could do the round."""
+    """`holder` names this process among those that could do the round; `pause` is between two."""
 
     records: Records
     dispatcher: Dispatcher
@@ -48,15 +54,22 @@ class Reconciler:
     lease: timedelta
     stale: timedelta
     echo: timedelta
+    pause: timedelta = timedelta()
+    sight: Sight = field(default_factory=Sight)
 
     def round(self) -> Reconciled | None:
         """Do one round; None when another process holds the lease."""
         with self.records.begin() as rows:
-            if not rows.leases.take(_LEASE_NAME, self.holder, self.lease):
-                return None
+            is_ours = rows.leases.take(_LEASE_NAME, self.holder, self.lease)
+        lease = self.claims.rules.lease
+        if self.sight.regain(self.pause + lease * _SHARE, lease):
+            log.warning("leases_spared", extra={"seconds": lease.total_seconds()})
+        if not is_ours:
+            return None
         queued, released = self._queue_jobless(), self._release_hoarded()
         rung, buried = self._jobs()
         done = Reconciled(rung, buried, self._deliveries(), queued, released)
+        self.sight.keep()
         if done != Reconciled():
             log.info("work_reconciled", extra=asdict(done))
         return done
@@ -77,27 +90,29 @@ class Reconciler:
         for upload in hoarding:
             with self.records.begin() as rows:
                 if rows.uploads.hold(upload.id, upload.state):
+                    # Whether its quota knows of the room is anybody's guess: counted, not subtracted.
+                    rows.uploads.settle(upload.id, reserved=0)
                     release(rows, upload.id)
+                    rows.audits.recount(upload.tenant)
             log.error("room_was_hoarded", extra={"upload_id": upload.id})
         return len(hoarding)
 
     def _jobs(self) -> tuple[int, int]:
-        backlog = self.dispatcher.backlog("ingest")
+        backlog, is_clear = self.dispatcher.backlog("ingest"), self.sight.is_clear
         with self.records.read() as rows:
             waiting = rows.jobs.waiting(self.echo if backlog == 0 else self.stale, _BATCH)
-            queued = rows.jobs.queued()
+            queued, lapsed = rows.jobs.queued(), rows.jobs.lapsed()
         most = self.claims.rules.max_attempts
-        spent = [job for job in waiting if job.state is JobState.RUNNING and job.attempts >= most]
+        left = [job for job in waiting if job.state is JobState.RUNNING and is_clear]
+        spent = [job for job in left if job.attempts >= most]
         for job in spent:
             self._bury(job)
         if backlog is None:
             return 0, len(spent)
-        ring = [
-            job.id
-            for job in waiting
-            if job not in spent and (job.state is JobState.RUNNING or backlog < queued)
-        ]
-        told = [job_id for job_id in ring if self.dispatcher.process(job_id)]
+        ring = [job for job in left if job not in spent and backlog < queued + lapsed]
+        # Without those that a worker left behind: one death is no reason to ring for a whole queue.
+        ring += [job for job in waiting if job.state is JobState.QUEUED and backlog < queued]
+        told = [job.id for job in ring if self.dispatcher.process(job.id)]
         if told:
             with self.records.begin() as rows:
                 rows.jobs.dispatched(told)

@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 from shared.errors import (
     ChunksMissing,
     Conflict,
+    FileEmpty,
     NameTaken,
     OutcomeUnknown,
     QuotaExceeded,
@@ -193,7 +194,7 @@ class UploadService:
         if total_chunks is not None and any(chunk.number >= total_chunks for chunk in chunks):
             raise Unprocessable("More chunks have arrived.", pointer="/total_chunks")
         if upload.received == 0 and not self.rules.allow_empty:
-            raise Unprocessable("The file is empty: no chunk has arrived.")
+            raise FileEmpty("The file is empty: no chunk has arrived.")
 
 
 def release(rows: Transaction, upload_id: str) -> None:
@@ -206,7 +207,7 @@ def release(rows: Transaction, upload_id: str) -> None:
     rows.chunks.drop(upload_id)
     job = rows.jobs.of_upload(upload_id)
     if job is None or job.fence == 0:  # nobody has come to write an object
-        rows.objects.drop([each.key for each in rows.objects.of_upload(upload_id)])
+        rows.objects.drop([each.key for each in rows.objects.of_upload(upload_id)], upload_id)
 
 
 def _with_a_key_of_its_own(rows: Transaction, upload: Upload, layout: Layout) -> Upload:

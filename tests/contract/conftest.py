@@ -20,7 +20,11 @@ from tests.support import servers, weather
 from tests.support.receiver import Receiver, a_receiver
 
 # No test modules: pytest would not explain their assertions.
-pytest.register_assert_rewrite("tests.contract.object_store", "tests.contract.object_writes")
+pytest.register_assert_rewrite(
+    "tests.contract.object_store",
+    "tests.contract.object_conditions",
+    "tests.contract.object_writes",
+)
 
 
 class RolledBack(Exception):

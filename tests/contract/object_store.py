@@ -4,6 +4,7 @@ import pytest
 
 from shared.errors import NotFound
 from shared.ports import ObjectStore
+from tests.contract.object_conditions import Conditions
 from tests.contract.object_writes import Writes
 from tests.support.objects import KEY, MIB, content, put
 
@@ -73,5 +74,5 @@ class Reads:
         assert store.url(KEY).endswith(KEY)
 
 
-class ObjectStoreContract(Writes, Reads):
+class ObjectStoreContract(Writes, Conditions, Reads):
     """Provide `store`, and you are done."""

@@ -12,9 +12,9 @@ from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.objects_s3 import S3Objects
 from shared.errors import KeyTaken, Unavailable
-from shared.model.stored import Part
+from shared.model.stored import Part, StoredObject
 from tests.support import weather
-from tests.support.objects import KEY, begin, content, etag_of, put, put_in_parts
+from tests.support.objects import KEY, begin, content, etag_of, put, put_in_parts, seen
 from tests.support.weather import Weather, impatient, weather_before
 
 
@@ -71,6 +71,48 @@ class TestBadWeather:
             globals()[write](store, KEY, b"hello" * 1000)
 
         assert store.find(KEY) is None
+
+    def test_a_condition_that_a_store_lacks_is_asked_for_once_and_leaves_the_others(
+        self, store: S3Objects, sky: Weather
+    ) -> None:
+        sky.brings(weather.no_conditions, to=deletes, times=None)
+        for key in ("one", "two"):
+            put(store, key, b"x")
+            assert store.delete_seen(seen(store, key))
+
+        assert [status for call, status in sky.calls if deletes(call)] == [501, 204, 204]
+        put(store, KEY, b"x")
+        with pytest.raises(KeyTaken):
+            put(store, KEY, b"y")
+        assert [status for call, status in sky.calls if weather.puts(call)][-2:] == [200, 412]
+
+    def test_a_deletion_that_had_to_be_asked_for_again_may_come_late(
+        self, store: S3Objects, sky: Weather
+    ) -> None:
+        put(store, KEY, b"x")
+        sky.brings(weather.nothing_is_done, to=deletes)
+
+        assert not store.delete_seen(seen(store))
+
+        assert store.find(KEY) is None
+
+    @pytest.mark.parametrize("code", ["PreconditionFailed", "NoSuchKey"])
+    def test_of_what_is_another_by_now_or_gone_nothing_is_deleted(
+        self, store: S3Objects, sky: Weather, code: str
+    ) -> None:
+        put(store, KEY, b"x")
+        status = {"PreconditionFailed": 412, "NoSuchKey": 404}[code]
+        sky.brings(weather.an_error(status, code), to=deletes)
+
+        assert not store.delete_seen(seen(store))
+
+    def test_what_was_to_be_written_over_and_is_gone_is_a_taken_key(
+        self, store: S3Objects, sky: Weather
+    ) -> None:
+        sky.brings(weather.an_error(404, "NoSuchKey"), to=weather.puts)
+
+        with pytest.raises(KeyTaken):
+            store.put(KEY, b"x", content_type="text/plain", upload_id="u", over="0")
 
     def test_a_flipped_bit_in_one_of_two_attempts_is_made_good(
         self, store: S3Objects, sky: Weather
@@ -166,6 +208,14 @@ class TestBadWeather:
         assert config.signature_version == "s3v4"
 
 
+def deletes(call: weather.Call) -> bool:
+    return call.method == "DELETE"
+
+
+def stored(key: str) -> StoredObject:
+    return StoredObject(key, 1, "0", "text/plain", SystemClock().now(), {})
+
+
 def verbs(store: S3Objects, multipart_id: str, part: Part) -> Sequence[Callable[[], object]]:
     return (
         lambda: put(store, KEY, b"x"),
@@ -176,6 +226,7 @@ def verbs(store: S3Objects, multipart_id: str, part: Part) -> Sequence[Callable[
         lambda: store.find(KEY),
         lambda: list(store.read(KEY, 0, 1)),
         lambda: store.delete([KEY]),
+        lambda: store.delete_seen(stored(KEY)),
         lambda: list(store.listing()),
         lambda: list(store.open_multiparts()),
         store.check,

@@ -40,9 +40,22 @@ def test_a_file_comes_back_with_its_thumbnails_the_smallest_first(rows: Transact
             created_at=file.created_at,
             updated_at=file.updated_at,
             expires_at=None,
+            number=0,
         )
         == file
     )
+
+
+def test_files_are_numbered_in_their_tenant_and_found_by_it(rows: Transaction) -> None:
+    mine = [rows.files.add(a_file(tenant="mine"), None) for _ in range(2)]
+    theirs = rows.files.add(a_file(tenant="theirs"), None)
+
+    assert [file.number for file in (*mine, theirs)] == [1, 2, 1]
+    rows.files.drop(mine[1].id)
+    assert rows.files.add(a_file(tenant="mine"), None).number == 3  # none is given twice
+    assert rows.files.numbered("mine", 1) == mine[0]
+    assert rows.files.numbered("mine", 2) is None
+    assert rows.files.numbered("theirs", 2) is None
 
 
 def test_many_files_come_with_their_thumbnails_those_that_are_there(rows: Transaction) -> None:
@@ -233,7 +246,7 @@ def test_a_key_is_intended_by_one_upload(rows: Transaction) -> None:
 
 def test_an_intent_that_was_condemned_is_one_again(rows: Transaction) -> None:
     rows.objects.intend("key", "one")
-    rows.objects.deleting(["key"])
+    rows.objects.deleting(["key"], "one")
 
     assert rows.objects.intend("key", "one")
 
@@ -251,9 +264,9 @@ def test_an_object_goes_from_intent_to_link_to_deletion(rows: Transaction) -> No
     }
     rows.objects.link(["a", "b"])
     assert states(rows, "a")["a"] == ("one", ObjectState.LINKED, None)
-    rows.objects.deleting(["a"])
+    rows.objects.deleting(["a"], "one")
     assert states(rows, "a")["a"][1] is ObjectState.DELETING
-    rows.objects.drop(["a", "nothing"])
+    rows.objects.drop(["a", "nothing"], "one")
     assert states(rows, "a", "b").keys() == {"b"}
 
 
@@ -296,15 +309,27 @@ def test_an_intent_is_stale_once_nobody_may_work_on_its_upload(
     assert (states(rows, "key")["key"][1] is ObjectState.DELETING) is not alive
 
 
-def test_what_is_deleting_is_stale_at_any_age_and_what_is_linked_never(rows: Transaction) -> None:
-    for key in ("deleting", "linked", "young"):
+def test_what_is_linked_is_never_stale_and_what_is_deleting_at_once_if_nobody_else_can_have_its_key(
+    rows: Transaction,
+) -> None:
+    for key in ("gone.txt", "linked", "young", "bare.txt"):
         rows.objects.intend(key, "gone")
-    rows.objects.deleting(["deleting"])
+    rows.objects.deleting(["gone.txt", "bare.txt"], "gone")
     rows.objects.link(["linked"])
 
-    assert [record.key for record in rows.objects.stale(HOUR, 10)] == ["deleting"]
-    assert {record.key for record in rows.objects.stale(NOW, 10)} == {"deleting", "young"}
+    assert [record.key for record in rows.objects.stale(HOUR, 10)] == ["gone.txt"]
+    stale = {record.key for record in rows.objects.stale(NOW, 10)}
+    assert stale == {"gone.txt", "bare.txt", "young"}
     assert len(rows.objects.stale(NOW, 1)) == 1
+
+
+def test_what_another_upload_has_by_now_is_neither_marked_nor_freed(rows: Transaction) -> None:
+    rows.objects.intend("key", "two")
+
+    rows.objects.deleting(["key"], "one")
+    rows.objects.drop(["key"], "one")
+
+    assert states(rows, "key") == {"key": ("two", ObjectState.INTENDED, None)}
 
 
 def test_what_a_file_refers_to_is_never_condemned(rows: Transaction) -> None:

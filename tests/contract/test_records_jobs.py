@@ -230,6 +230,17 @@ def test_queued_counts_what_is_due_and_not_claimed(rows: Transaction) -> None:
     assert rows.jobs.queued() == 3
 
 
+def test_lapsed_counts_what_runs_under_a_lease_that_ran_out(rows: Transaction) -> None:
+    rows.jobs.add(a_job())
+    a_claim(rows)
+    for _ in range(2):
+        a_claim(rows, lease=OVER)
+    ended = a_claim(rows, lease=OVER)
+    rows.jobs.advance(ended.id, Event.GIVE_UP, fence=ended.fence)
+
+    assert rows.jobs.lapsed() == 2
+
+
 def test_dropped_jobs_are_gone(rows: Transaction) -> None:
     one, two = (rows.jobs.add(a_job()) for _ in range(2))
 

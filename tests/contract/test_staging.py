@@ -204,11 +204,11 @@ def test_a_chunk_is_synced_then_its_folders_then_told_of(
     assert done == [
         f"write {file}",
         f"sync {file}",
-        f"close {file}",
         f"sync {ONE}",
         f"close {ONE}",
         "sync aa",
         "close aa",
+        f"close {file}",
     ]
 
 
@@ -236,6 +236,18 @@ def test_a_disk_that_fails_is_unavailable_and_nothing_is_told_of(
     writer.drop()
 
     assert [each.size for each in staging.listing()] == [5]
+
+
+def test_bytes_whose_name_was_taken_away_are_not_told_of(folder: Path) -> None:
+    staging = DiskStaging(folder)
+    lost, replaced = staging.writer(ONE, 0, 0, None), staging.writer(ONE, 1, 0, None)
+    staging.discard(ONE, [lost.name, replaced.name])
+    (folder / ONE[-2:] / ONE).mkdir()
+    (folder / ONE[-2:] / ONE / replaced.name).write_bytes(b"other")
+
+    for writer in (lost, replaced):
+        with pytest.raises(Unavailable):
+            write_and_keep(writer, b"x")
 
 
 def test_folders_and_files_are_private(folder: Path) -> None:

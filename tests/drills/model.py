@@ -86,7 +86,7 @@ class Item:
         if self.size is not None and len(self.kept) < self.count:
             return "chunks_missing"
         if not self.kept:
-            return "invalid_request"
+            return "file_empty"
         self.state, self.has_job = "sealed", True
         return "ok"
 

@@ -6,8 +6,8 @@ from typing import Final
 import pytest
 
 from tests.e2e.books import Books
-from tests.e2e.conftest import MIB, MOST, Dial, Discreet
 from tests.support.api import Api, Body, answered, refused
+from tests.support.fixtures import MIB, MOST, Dial, Discreet
 from tests.support.samples import text
 from tests.support.stack import Stack
 

@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.e2e.conftest import a_caller
 from tests.e2e.manners import Manners
 from tests.support.api import Api, Body, answered, refused
+from tests.support.fixtures import a_caller
 from tests.support.pictures import a_jpeg
 from tests.support.samples import archive, csv, pdf, text
 from tests.support.stack import Stack

@@ -7,14 +7,14 @@ from tests.support.api import Api, answered, pointers, refused
 def test_an_upload_of_no_bytes_is_not_opened(alice: Api, books: Books) -> None:
     with books.unchanged():
         asked = {"filename": "notes.txt", "size": 0}
-        problem = refused(alice.post("/api/v1/uploads", json=asked), 422, "invalid_request")
+        problem = refused(alice.post("/api/v1/uploads", json=asked), 422, "file_empty")
 
     assert pointers(problem) == {"/size"}
 
 
 def test_a_form_with_an_empty_file_is_refused(alice: Api, books: Books) -> None:
     with books.unchanged():
-        refused(alice.submit(b""), 422, "invalid_request")
+        refused(alice.submit(b""), 422, "file_empty")
         refused(alice.submit(b"", "photo.jpg", "image/jpeg", fields={"folder": "a"}), 422)
 
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.conftest import a_caller
 from tests.e2e.manners import Manners
 from tests.support.api import Api, Body, answered, pointers, refused
+from tests.support.fixtures import a_caller
 from tests.support.samples import picture, wav
 from tests.support.stack import Stack
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.support.api import Api, answered
+from tests.support.api import Api, answered, refused
 from tests.support.samples_video import mp4
 from tests.support.stack import Stack, a_stack
 from tests.support.waiting import eventually
@@ -56,6 +56,34 @@ def test_a_broker_that_forgets_everything_costs_seconds(stack: Stack, alice: Api
 
     for job in (before, without):
         assert alice.ended(job, 60)["state"] == "succeeded"
+
+
+def test_staging_that_is_not_mounted_is_an_outage_and_its_return_is_enough(
+    stack: Stack, alice: Api
+) -> None:
+    whole, half = (alice.open_upload(size=10, chunk_size=chunk) for chunk in (10, 5))
+    answered(alice.put_chunk(whole["id"], 0, b"0123456789"), 200)
+    answered(alice.put_chunk(half["id"], 0, b"01234"), 200)
+    elsewhere = stack.staging.with_name("elsewhere")
+
+    stack.staging.rename(elsewhere)
+    stack.staging.mkdir()  # the mount point, bare
+    refusal = alice.put_chunk(half["id"], 1, b"56789")
+    eventually(lambda: alice.get("/readyz").status_code == 503, 5)
+    ready = alice.get("/readyz").json()
+    job = str(alice.complete(whole["id"])["id"])
+    eventually(lambda: answered(alice.get(f"/api/v1/jobs/{job}"), 200).get("error"), 20)
+    waiting = answered(alice.get(f"/api/v1/jobs/{job}"), 200)
+    stack.staging.rmdir()
+    elsewhere.rename(stack.staging)
+
+    refused(refusal, 503, "staging_unavailable")
+    assert [name for name, check in ready["checks"].items() if not check["ok"]] == ["staging"]
+    assert (waiting["state"], waiting["error"]["code"]) == ("queued", "staging_unavailable")
+    assert alice.ended(job, 60)["state"] == "succeeded"
+    eventually(lambda: alice.get("/readyz").status_code == 200, 5)
+    answered(alice.put_chunk(half["id"], 1, b"56789"), 200)
+    assert alice.ended(alice.complete(half["id"])["id"], 60)["state"] == "succeeded"
 
 
 def test_nothing_outlives_a_killed_supervisor() -> None:

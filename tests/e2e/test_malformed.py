@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.conftest import Dial, Discreet
 from tests.support.api import Api
+from tests.support.fixtures import Dial, Discreet
 from tests.support.samples import text
 from tests.support.stack import Stack
 from tests.support.waiting import eventually

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.e2e.books import Books
-from tests.e2e.conftest import Dial, Discreet
 from tests.support.api import Api, answered, pointers, refused
+from tests.support.fixtures import Dial, Discreet
 from tests.support.samples import text
 
 GOOD: Final = {

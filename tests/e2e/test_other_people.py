@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from tests.e2e.books import Books
-from tests.e2e.conftest import Callers
 from tests.support.api import Api, answered, refused
+from tests.support.fixtures import Callers
 from tests.support.pictures import a_jpeg
 from tests.support.samples import text
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.e2e.books import Books
-from tests.e2e.conftest import Callers, Dial, Discreet, soon
 from tests.support.api import Api, answered, refused
+from tests.support.fixtures import Callers, Dial, Discreet, soon
 from tests.support.samples import text
 from tests.support.stack import Stack
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,30 @@ from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.objects_s3 import S3Objects
 from shared.errors import Unavailable
 from shared.model.caller import Caller, Scope
+from shared.model.job import Shown
 from shared.model.lifecycle import JobState
 from shared.services.auditing import findings as finding
 from shared.services.auditing.findings import Kind
 from tests.support import damages, servers
 from tests.support.builders import an_upload
 from tests.support.damages import DAMAGES, ODDITIES, every_state
-from tests.support.factory import a_factory
-from tests.support.grounds import CONTENT, Grounds, findings
+from tests.support.factory import Bell, a_factory
+from tests.support.grounds import CONTENT, Grounds, ShowingBoard, findings
 from tests.support.workshop import ALICE
 
 ADMIN = Caller("root", scopes=frozenset({Scope.ADMIN}))
 NOTHING = timedelta()
 HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Counted(Bell):
+    """Holds as many messages of `ingest` as it is told, look by look."""
+
+    counts: list[int | None] = field(default_factory=list)
+
+    def backlog(self, queue: str) -> int | None:
+        return self.counts.pop(0) if queue == "ingest" else 0
 
 
 @pytest.fixture
@@ -106,6 +118,33 @@ def test_what_was_queued_again_can_be_worked_off(grounds: Grounds) -> None:
     assert grounds.found() == set()
 
 
+@pytest.mark.parametrize(
+    ("counts", "found"),
+    [
+        ([9, 9, 9, 9], 1),
+        ([8, 8, 7, 7], 2),
+        ([9, 9, 10, 10], 0),
+        ([9, 10], 0),
+        ([10, 9], 0),
+        ([None, None, None, None], 10),
+    ],
+)
+def test_of_a_long_queue_only_what_it_lacks_twice_is_stuck(
+    grounds: Grounds, counts: list[int | None], found: int
+) -> None:
+    jobs = [grounds.queued() for _ in range(9)] + [grounds.claimed().job]
+    for job in jobs:
+        for column in ("due_at", "dispatched_at", "lease_until"):
+            grounds.age("jobs", column, HOUR, id=job.id)
+    bell = Counted(counts=[*counts, *[10] * 9])
+    service = grounds.sweeps()
+
+    result = replace(service, sweeper=replace(service.sweeper, dispatcher=bell)).run("audit")
+
+    assert result["findings"] == ({Kind.JOB_STUCK: found} if found else {})
+    assert len(bell.processed) == found
+
+
 def test_a_recount_loses_nothing_of_who_commits_meanwhile(grounds: Grounds) -> None:
     grounds.file()
     grounds.sql("UPDATE quotas SET used = 1 WHERE tenant = 'default'")
@@ -143,6 +182,22 @@ def test_what_has_ended_while_it_was_looked_at_is_no_finding(
     found = findings(grounds.run("audit"))
 
     assert [each for each in found if each[0] is not Kind.BOARD_LIES] == []
+
+
+def test_a_deletion_that_the_board_hears_of_meanwhile_is_no_finding(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damages.board_of_a_removed_file(grounds)
+    find = ShowingBoard.find
+
+    def find_once(self: ShowingBoard, job_ids: object) -> dict[str, Shown]:
+        found = find(self, job_ids)
+        self.forget(job_ids)
+        return found
+
+    monkeypatch.setattr(ShowingBoard, "find", find_once)
+
+    assert grounds.found() == set()
 
 
 def test_a_service_at_work_has_nothing_wrong(grounds: Grounds) -> None:
@@ -205,6 +260,19 @@ def test_a_store_that_does_not_answer_leaves_what_was_found(
 
     assert result["error"]["code"] == "objects_unavailable"
     assert result["findings"] == {"quota_wrong": 1}
+
+
+def test_a_check_that_breaks_keeps_no_other_from_being_made(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damages.staged_bytes_lost(grounds)
+    damages.object_deleted(grounds)
+    monkeypatch.setattr(type(grounds.factory.staging), "sizes", unplugged)
+
+    result = grounds.run("audit")
+
+    assert result["error"]["code"] == "objects_unavailable"
+    assert result["findings"] == {"object_missing": 1}
 
 
 def test_more_findings_than_are_told_are_counted(

@@ -3,23 +3,25 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import psycopg
 import pytest
 
 from shared.adapters.records_sql import SqlRecords
-from shared.errors import Conflict, LeaseLost, Rejected, Unavailable
+from shared.errors import Conflict, LeaseLost, OutcomeUnknown, Rejected, Unavailable
 from shared.model.caller import Caller, Scope
 from shared.model.file import File
 from shared.model.job import Job
 from shared.model.lifecycle import JobState, UploadState
-from shared.services.claims import OUTAGE_LIMIT, OUTAGE_PAUSES, Claim, ClaimRules
+from shared.services.claims import OUTAGE_LIMIT, OUTAGE_PAUSES, Claim, ClaimRules, ClaimService
 from tests.support import servers
-from tests.support.builders import a_file
+from tests.support.builders import a_file, a_job, an_upload
 from tests.support.cable import a_cable
 from tests.support.factory import Factory, a_factory
 from tests.support.races import at_once
@@ -129,6 +131,43 @@ def test_a_claim_that_is_not_to_be_had_changes_nothing(factory: Factory, job: Jo
 
     assert factory.snapshot() == before
     assert factory.upload(job).state is UploadState.SEALED
+
+
+def test_a_claim_whose_answer_was_lost_is_looked_up(postgres_rows: str, tmp_path: Path) -> None:
+    with a_cable(postgres_rows) as cable, a_factory(tmp_path, cable.url) as factory:
+        job = factory.received(b"hello world")
+        cable.loses_the_answer_to(b"COMMIT")
+
+        claim = factory.claims.claim(job.id, "w")
+
+        assert cable.lost == 1
+        assert claim is not None
+        assert factory.job(job) == claim.job
+        assert (claim.job.fence, claim.job.attempts) == (1, 1)
+        factory.claims.intend(claim, [claim.upload.key])
+        factory.claims.publish(claim, file_of(claim))
+        assert factory.job(job).state is JobState.SUCCEEDED
+
+
+def test_a_claim_that_was_lost_is_not_mistaken_for_anothers_of_the_same_name(
+    factory: Factory, job: Job
+) -> None:
+    records = Undone(factory.records, lambda: factory.claim(job, "same"))
+
+    with pytest.raises(OutcomeUnknown):
+        replace(factory.claims, records=records).claim(job.id, "same")
+
+    assert (factory.job(job).fence, factory.job(job).attempts) == (1, 1)
+
+
+def test_a_claim_that_did_not_happen_can_be_had_again(factory: Factory, job: Job) -> None:
+    before = factory.job(job)
+
+    with pytest.raises(OutcomeUnknown):
+        replace(factory.claims, records=Undone(factory.records)).claim(job.id, "w")
+
+    assert factory.job(job) == before
+    assert factory.run(job).state is JobState.SUCCEEDED
 
 
 def test_publishing_makes_the_file_and_settles_everything(factory: Factory, job: Job) -> None:
@@ -356,6 +395,55 @@ def test_a_watch_bears_a_database_that_is_away_until_the_lease_is_over(
             found = rows.jobs.find(claim.job.id)
         assert found is not None
         assert (found.state, found.fence) == (JobState.RUNNING, 1)
+
+
+def test_a_beat_that_failed_is_tried_again_within_a_second() -> None:
+    claims = Faltering(ClaimRules(HOUR, timedelta(seconds=1.5), max_attempts=3))
+
+    with Watch(cast("ClaimService", claims), a_claim(), lambda: False):
+        eventually(lambda: len(claims.beats) == 3)
+
+    failed, again, _ = claims.beats
+    assert 0.9 < again - failed < 1.4
+
+
+@dataclass
+class Undone:
+    """Records whose commits are not answered and do not happen; then `meanwhile` does."""
+
+    inner: SqlRecords
+    meanwhile: Callable[[], object] = lambda: None
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self.inner, verb)
+
+    @contextmanager
+    def begin(self) -> Iterator[Any]:
+        lost = OutcomeUnknown("records", "The database does not answer.")
+        with suppress(OutcomeUnknown), self.inner.begin() as rows:
+            yield rows
+            raise lost
+        self.meanwhile()
+        raise lost
+
+
+@dataclass
+class Faltering:
+    """Hears every beat but the first; `beats` is when each came."""
+
+    rules: ClaimRules
+    beats: list[float] = field(default_factory=list)
+
+    def beat(self, claim: Claim) -> bool:
+        del claim
+        self.beats.append(time.monotonic())
+        if len(self.beats) == 1:
+            raise Unavailable("records", "…")
+        return True
+
+
+def a_claim() -> Claim:
+    return Claim(a_job(), an_upload(), [])
 
 
 @pytest.fixture

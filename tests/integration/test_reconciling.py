@@ -1,5 +1,6 @@
 """What the broker forgot is rung for again: once a window, and not while the queue holds it."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,10 +10,16 @@ import pytest
 from shared.errors import Unavailable
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
+from shared.services.claims import ClaimRules
 from shared.services.reconciling import Reconciled
+from shared.services.sight import Sight
+from tests.support.cable import a_cable
 from tests.support.factory import Factory, a_factory
 from tests.support.races import at_once
+from tests.support.waiting import eventually
 from tests.support.workshop import ALICE
+from worker import reconciler
+from worker.watch import Watch
 
 HOUR = timedelta(hours=1)
 WINDOW = timedelta(seconds=15)
@@ -100,14 +107,109 @@ def test_queued_jobs_are_not_rung_for_while_the_queue_holds_as_many(
     assert len(factory.bell.processed) == rung
 
 
-def test_a_dead_workers_job_is_rung_for_whatever_the_queue_holds(
+@pytest.mark.parametrize(("waiting", "rung"), [(0, 4), (2, 4), (3, 1), (4, 0)])
+def test_a_dead_workers_job_wants_a_message_beside_those_of_the_queued(
+    factory: Factory, job: Job, waiting: int, rung: int
+) -> None:
+    lapsed(factory, job)
+    for _ in range(3):
+        told_long_ago(factory, factory.received(b"hello world"))
+    factory.bell.processed.clear()
+    factory.bell.waiting = waiting
+
+    done = factory.reconciler().round()
+
+    assert done == Reconciled(rung=rung)
+    assert factory.bell.processed[:1] == [job.id][:rung]
+
+
+def test_without_workers_the_rings_for_dead_ones_do_not_pile_up(factory: Factory) -> None:
+    jobs = [factory.received(b"hello world") for _ in range(5)]
+    for job in jobs:
+        lapsed(factory, job)
+    factory.bell.processed.clear()
+
+    for _ in range(10):
+        factory.bell.waiting = len(factory.bell.processed)
+        factory.reconciler().round()
+
+    assert sorted(factory.bell.processed) == sorted(job.id for job in jobs)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_after_an_outage_who_lives_has_a_lease_of_time_to_say_so(
+    factory: Factory, job: Job, attempts: int
+) -> None:
+    now = 0.0
+    rounds = factory.reconciler(pause=timedelta(seconds=5), sight=Sight(lambda: now))
+    for _ in range(attempts - 1):
+        lapsed(factory, job)
+    claim = factory.claim(job)
+    dead = factory.received(b"hello world")
+    lapsed(factory, dead)
+    lapsed(factory, job, claimed=False)
+    factory.bell.processed.clear()
+
+    now += 31
+    assert rounds.round() == Reconciled()
+    assert factory.claims.beat(claim)
+    for _ in range(5):
+        now += 5
+        assert rounds.round() == Reconciled()
+    now += 5
+
+    assert rounds.round() == Reconciled(rung=1)
+    assert factory.bell.processed == [dead.id]
+    assert factory.job(job).attempts == attempts
+
+
+def test_queued_jobs_need_not_wait_after_an_outage(factory: Factory, job: Job) -> None:
+    now = 0.0
+    rounds = factory.reconciler(sight=Sight(lambda: now))
+    told_long_ago(factory, job)
+    now += HOUR.total_seconds()
+
+    assert rounds.round() == Reconciled(rung=1)
+
+
+def test_rounds_that_come_in_time_and_new_reconcilers_ring_for_the_dead_at_once(
     factory: Factory, job: Job
 ) -> None:
-    factory.claim(job)
-    factory.shift("jobs", "lease_until", -HOUR, id=job.id)
-    factory.bell.waiting = 1000
+    now = 0.0
+    rounds = factory.reconciler(pause=timedelta(seconds=5), sight=Sight(lambda: now))
+    for _ in range(20):
+        now += 14
+        rounds.round()
+    lapsed(factory, job)
 
+    assert rounds.round() == Reconciled(rung=1)
     assert factory.reconciler().round() == Reconciled(rung=1)
+
+
+def test_a_live_worker_on_its_last_attempt_outlives_an_outage_longer_than_its_lease(
+    postgres_rows: str, tmp_path: Path
+) -> None:
+    lease = timedelta(seconds=1.5)
+    rules, stop = ClaimRules(lease, lease / 3, max_attempts=1), threading.Event()
+    with a_cable(postgres_rows) as cable, a_factory(tmp_path, cable.url, claims=rules) as factory:
+        job = factory.received(b"hello world")
+        claim = factory.claim(job)
+        rounds = factory.reconciler(lease=lease)
+        thread = threading.Thread(target=reconciler.run, args=(rounds, 0.02, stop))
+        with Watch(factory.claims, claim, lambda: False) as watch:
+            thread.start()
+            cable.cut()
+            threading.Event().wait(1.6 * lease.total_seconds())
+            cable.mend()
+            threading.Event().wait(2 * lease.total_seconds())
+            watch.check()
+            live = factory.job(job)
+        buried = eventually(lambda: factory.job(job).state is JobState.FAILED)
+        stop.set()
+        thread.join()
+
+    assert (live.state, live.fence, live.attempts) == (JobState.RUNNING, 1, 1)
+    assert buried
 
 
 def test_a_broker_that_does_not_answer_is_not_rung(factory: Factory, job: Job) -> None:
@@ -246,6 +348,21 @@ def test_the_room_of_an_upload_that_ended_is_given_back_once(factory: Factory, j
     assert factory.quota() == (11, 0)
 
 
+def test_room_that_its_quota_does_not_know_of_is_not_taken_from_others(
+    factory: Factory, job: Job
+) -> None:
+    factory.run(job)
+    factory.received(b"of another")
+    with factory.records.begin() as rows:
+        rows.uploads.settle(job.upload_id, reserved=500)
+    factory.shift("uploads", "updated_at", -HOUR, id=job.upload_id)
+
+    done = factory.reconciler(stale=WINDOW).round()
+
+    assert done == Reconciled(released=1)
+    assert factory.quota() == (11, 10)
+
+
 def test_a_failed_upload_keeps_its_room_for_a_retry(factory: Factory, job: Job) -> None:
     claim = factory.claim(job)
     factory.claims.give_up(claim, {"code": "internal_error", "detail": "a test"})
@@ -253,6 +370,13 @@ def test_a_failed_upload_keeps_its_room_for_a_retry(factory: Factory, job: Job) 
 
     assert factory.reconciler(stale=WINDOW).round() == Reconciled()
     assert factory.quota() == (0, 11)
+
+
+def lapsed(factory: Factory, job: Job, *, claimed: bool = True) -> None:
+    """Let a worker claim the job, and its lease run out long ago."""
+    if claimed:
+        factory.claim(job)
+    factory.shift("jobs", "lease_until", -HOUR, id=job.id)
 
 
 def told_long_ago(factory: Factory, job: Job) -> None:

@@ -1,7 +1,27 @@
-"""The flag of a worker that is being stopped outlives children that are killed."""
+"""A worker that is being stopped: its flag outlives children that are killed, its job is back soon."""
 
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import Unavailable
+from shared.model.lifecycle import JobState
+from shared.model.stored import Part
+from shared.ports import ObjectStore
+from tests.support import servers
+from tests.support.factory import Factory, a_factory
+from tests.support.waiting import eventually
+from worker.processing import Processing
+
+NINE_MIB = 9 * 1024**2
+LATE_SECONDS = 4.0
 
 # Thirty children do nothing but look, and are killed in the middle of it; the last one sees it set.
 SCRIPT = """
@@ -37,3 +57,80 @@ def test_a_child_that_is_killed_while_it_looks_blocks_nobody() -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def factory(tmp_path: Path) -> Iterator[Factory]:
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    servers.make_tables(url)
+    with a_factory(tmp_path, url) as made:
+        yield made
+
+
+@dataclass
+class Hung:
+    """A store that says nothing of the second part, nor of an abort, until `over`."""
+
+    inner: ObjectStore
+    hangs: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self.inner, verb)
+
+    def put_part(self, key: str, multipart_id: str, number: int, *said: Any) -> Part:
+        if number > 1:
+            self._hang()
+        return self.inner.put_part(key, multipart_id, number, *said)
+
+    def abort_multipart(self, key: str, multipart_id: str) -> None:
+        self._hang()
+        self.inner.abort_multipart(key, multipart_id)
+
+    def _hang(self) -> None:
+        self.hangs.set()
+        if not self.over.is_set():
+            self.over.wait(30)
+            raise Unavailable("objects", "The object store does not answer.")
+
+
+def test_a_job_whose_store_hangs_is_back_before_the_store_is_waited_for(factory: Factory) -> None:
+    store = Hung(factory.objects)
+    job = factory.received(b"a" * NINE_MIB)
+    services = factory.with_objects(store).services
+
+    began = time.monotonic()
+    worker = threading.Thread(
+        target=Processing(services, "w", store.hangs.is_set).process, args=(job.id,)
+    )
+    worker.start()
+    back = eventually(lambda: queued(factory, job.id), LATE_SECONDS)
+    worker.join(LATE_SECONDS)
+    took, is_over = time.monotonic() - began, not worker.is_alive()
+    store.over.set()
+    worker.join()
+
+    assert is_over
+    assert took < 2 * LATE_SECONDS
+    assert (back.attempts, back.outages, back.error) == (0, 0, None)
+    assert factory.bell.processed == [job.id, job.id]
+    ended = factory.run(job)
+    assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 1)
+
+
+def test_what_was_begun_is_taken_back_once_the_job_is_back(factory: Factory) -> None:
+    job = factory.received(b"a" * NINE_MIB)
+    stopping: list[bool] = []
+    factory.board.before["thumbnail"] = lambda: stopping.append(True)
+
+    back = factory.run(job, is_stopping=lambda: bool(stopping))
+
+    assert (back.state, back.attempts) == (JobState.QUEUED, 0)
+    assert factory.multiparts() == []
+
+
+def queued(factory: Factory, job_id: str) -> Any:
+    with factory.records.read() as rows:
+        job = rows.jobs.find(job_id)
+    assert job is not None
+    return job if job.state is JobState.QUEUED and job.fence else None

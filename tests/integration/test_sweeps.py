@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from shared.adapters.staging_disk import DiskStaging
 from shared.errors import Conflict, Forbidden, NotFound, Unavailable
 from shared.model.caller import Caller, Scope
 from shared.model.lifecycle import UploadState
+from shared.model.stored import StoredObject
 from shared.model.upload import NewUpload
 from shared.model.webhook import DeliveryState, EventType, Webhook
 from shared.ports import ObjectStore, StagedChunk
@@ -63,6 +64,10 @@ class Watched(DiskObjects):
     def delete(self, keys: Sequence[str]) -> None:
         self._on_delete(keys)
         super().delete(keys)
+
+    def delete_seen(self, seen: StoredObject) -> bool:
+        self._on_delete([seen.key])
+        return super().delete_seen(seen)
 
 
 def failing(folder: Path, bad: Collection[str]) -> Watched:
@@ -153,6 +158,28 @@ def test_what_is_not_old_enough_stays_however_often_it_is_seen(
     assert premises.snapshot() | {"sightings": []} == before | {"sightings": []}
 
 
+@pytest.mark.parametrize(
+    "name", ["expired-uploads", "failed-uploads", "expired-files", "deleted-files", "job-records"]
+)
+def test_a_database_whose_clock_jumped_ahead_ends_nothing(premises: Premises, name: str) -> None:
+    class Behind(SystemClock):
+        def now(self) -> datetime:
+            return super().now() - 1000 * DAY
+
+    messy(premises, name, 1)
+    before = premises.snapshot()
+    service = premises.sweeps()
+
+    results = [
+        replace(service, sweeper=replace(service.sweeper, clock=clock)).run(name)
+        for clock in (Behind(), Behind())
+    ]
+
+    assert premises.snapshot() == before
+    assert [result["removed"] for result in results] == [0, 0]
+    assert service.run(name)["removed"] == 1
+
+
 def test_all_sweeps_leave_a_living_service_alone(stored: Premises) -> None:
     stored.open_upload()
     stored.failed()
@@ -187,6 +214,39 @@ def test_what_runs_already_is_skipped(premises: Premises) -> None:
     assert inner[0] == {"skipped": "running elsewhere"}
     assert "skipped" not in outer
     assert "skipped" not in after
+
+
+@pytest.mark.parametrize(
+    ("ended", "is_due"),
+    [
+        (None, True),
+        (timedelta(), False),
+        (HOUR - timedelta(minutes=1), False),
+        (HOUR, True),
+        (-HOUR, True),  # by a clock that was ahead
+    ],
+)
+def test_beat_may_ask_as_often_as_it_likes(
+    premises: Premises, ended: timedelta | None, is_due: bool
+) -> None:
+    service = premises.sweeps()
+    if ended is not None:
+        service.run("multiparts")
+        premises.age("leases", "finished_at", ended, name="sweep:multiparts")
+
+    result = service.run_if_due("multiparts")
+
+    assert ("skipped" not in result) == is_due
+    assert result.get("skipped", "not due") == "not due"
+    assert service.run_if_due("multiparts") == {"skipped": "not due"}
+
+
+def test_the_shortest_sweep_runs_whenever_beat_asks(premises: Premises) -> None:
+    service = premises.sweeps()
+    service.run("expired-uploads")
+    premises.age("leases", "finished_at", timedelta(seconds=45), name="sweep:expired-uploads")
+
+    assert "skipped" not in service.run_if_due("expired-uploads")
 
 
 @pytest.mark.parametrize("name", MESSES)
@@ -505,8 +565,8 @@ def test_an_object_that_another_upload_wrote_is_not_removed(stored: Premises) ->
 def test_a_file_keeps_its_object_whatever_the_row_of_it_says(stored: Premises) -> None:
     lost, wrong = stored.file(), stored.file()
     with stored.shop.records.begin() as rows:
-        rows.objects.drop([lost.key])
-        rows.objects.deleting([wrong.key])
+        rows.objects.drop([lost.key], lost.id)
+        rows.objects.deleting([wrong.key], wrong.id)
 
     results = [stored.sweep("object-orphans") for _ in range(3)]
 

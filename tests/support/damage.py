@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 from shared.adapters.client_s3 import S3Place
 from tests.support.weather import Answer, Call, Fault
 
-_SIGNED: Final = ("content-type", "if-none-match", "x-amz-meta-upload-id")
+_SIGNED: Final = ("content-type", "if-match", "if-none-match", "x-amz-meta-upload-id")
 _TELLING: Final = frozenset({"x-amz-checksum-crc64nvme", "x-amz-checksum-type"})
 
 

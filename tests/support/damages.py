@@ -312,6 +312,24 @@ def board_of_another_mind(grounds: Grounds) -> Found:
     return {(Kind.BOARD_LIES, job.id, True)}
 
 
+def board_of_a_hidden_file(grounds: Grounds) -> Found:
+    """Whoever deleted it died before the board heard of it."""
+    file = grounds.file()
+    job = grounds.job_of(file.id)
+    grounds.board.put(JobStatus(job, file, job.updated_at))
+    with grounds.factory.records.begin() as rows:
+        rows.files.mark_deleted(file.id)
+    return {(Kind.BOARD_LIES, job.id, True)}
+
+
+def board_of_a_removed_file(grounds: Grounds) -> Found:
+    file = grounds.file()
+    job = grounds.job_of(file.id)
+    grounds.factory.services.files.delete(ALICE, file.id, hard=True)
+    grounds.board.put(JobStatus(job, file, job.updated_at))
+    return {(Kind.BOARD_LIES, job.id, True)}
+
+
 DAMAGES: Final[Mapping[str, Callable[[Grounds], Found]]] = {
     made.__name__: made
     for made in (
@@ -354,6 +372,8 @@ DAMAGES: Final[Mapping[str, Callable[[Grounds], Found]]] = {
         board_ahead,
         board_left_at_an_end,
         board_of_another_mind,
+        board_of_a_hidden_file,
+        board_of_a_removed_file,
     )
 }
 

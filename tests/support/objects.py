@@ -3,6 +3,7 @@
 from io import BytesIO
 from typing import Final
 
+from shared.model.stored import StoredObject
 from shared.ports import ObjectStore
 
 MIB: Final = 1024**2
@@ -21,6 +22,12 @@ def put_in_parts(store: ObjectStore, key: str, body: bytes, upload_id: str = "u"
         return store.complete_multipart(key, multipart_id, [part])
     finally:
         store.abort_multipart(key, multipart_id)
+
+
+def seen(store: ObjectStore, key: str = KEY) -> StoredObject:
+    found = store.find(key)
+    assert found is not None
+    return found
 
 
 def begin(store: ObjectStore, key: str = KEY) -> str:

@@ -88,8 +88,8 @@ def a_bit_flips(call: Call) -> Answer:
 
 
 def no_conditions(call: Call) -> Answer | None:
-    """A store that does not know conditional writes says so."""
-    if any(name.lower() == "if-none-match" for name in call.headers):
+    """A store that does not know conditional writes and deletions says so."""
+    if any(name.lower() in {"if-none-match", "if-match"} for name in call.headers):
         return an_error(501, "NotImplemented")(call)
     return call.forward()
 

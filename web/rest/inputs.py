@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from shared.model.layout import Layout
 from shared.model.upload import NewUpload
 
 _MOST_METADATA: Final = 16 * 1024
@@ -60,8 +61,12 @@ class FileFields(Input):
     reference: Annotated[Text, Field(max_length=255)] | None = None
     profile: Annotated[Text, Field(max_length=64)] = "default"
 
-    def of(self, filename: str, content_type: str | None) -> NewUpload:
-        return NewUpload(filename=filename, content_type=content_type, **self.model_dump())
+    def of(
+        self, filename: str, content_type: str | None, layout: Layout | None = None
+    ) -> NewUpload:
+        return NewUpload(
+            filename=filename, content_type=content_type, layout=layout, **self.model_dump()
+        )
 
 
 class UploadIn(FileFields):

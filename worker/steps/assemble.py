@@ -23,6 +23,7 @@ from worker.draft import Draft, Workbench
 SMALL_BYTES: Final = 8 * 1024 * 1024
 _MOST_PARTS: Final = 10_000
 _NOTE_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 1.0
 
 
 def assemble(draft: Draft, bench: Workbench) -> Draft:
@@ -78,6 +79,7 @@ def _sent(
             parts.append(future.result())
 
     pool = ThreadPoolExecutor(bench.parallel_parts, thread_name_prefix="part")
+    bench.undo.callback(pool.shutdown)  # before the abort, which would miss parts on their way
     try:
         for index, body in enumerate(_cut(blocks, length, free)):
             bench.watch.check()
@@ -86,12 +88,20 @@ def _sent(
             )
             sending[future] = body
             collect([future for future in sending if future.done()])
-            if not free:
-                collect(wait(sending, return_when=FIRST_COMPLETED).done)
-        collect(list(sending))
+            while not free:
+                collect(_done(bench, sending))
+        while sending:
+            collect(_done(bench, sending))
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
     return tuple(sorted(parts, key=lambda part: part.number))
+
+
+def _done(bench: Workbench, sending: Iterable[Future[Part]]) -> set[Future[Part]]:
+    """Wait for the next part, and look now and then whether to go on."""
+    done = wait(sending, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done
+    bench.watch.check()
+    return done
 
 
 def _cut(blocks: Iterator[bytes], length: int, free: list[BytesIO]) -> Iterator[BytesIO]:

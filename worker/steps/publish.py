@@ -2,12 +2,15 @@
 
 Each is looked at after it was written, whatever the answer was: it counts when the upload's id, the
 size and the checksum agree. So a key that is taken may be taken by us, by an answer of ours that was
-lost or an earlier attempt. What is ours and is not what was written goes again, for no row points at
-it yet, and the job waits to write it anew.
+lost or an earlier attempt.
+
+What is ours and is not what was written is never deleted: a file may point at it by the time that
+the store obeys. It is written over, if it is still the same; once a multipart upload is completed
+nothing is left to do that with, and the job waits to be claimed again.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -16,42 +19,65 @@ from shared.model.naming import thumbnail_key
 from shared.model.stored import Part
 from worker.draft import Draft, Workbench
 
+Write = Callable[[str | None], object]  # over what has this ETag; with None create-only
+
 
 def publish(draft: Draft, bench: Workbench) -> Draft:
     verdict = draft.verdict
     if verdict is None or draft.sha256 is None:
         raise ValueError("publish runs after inspect and assemble")
-    upload = draft.claim.upload
     bench.watch.check()
-    with suppress(KeyTaken):
-        if draft.multipart_id is None:
-            body = draft.body or b""
-            bench.objects.put(
-                upload.key, body, content_type=verdict.content_type, upload_id=upload.id
-            )
-        else:
-            bench.objects.complete_multipart(upload.key, draft.multipart_id, draft.parts)
-            bench.undo.pop_all()
-    etag = _seen(draft, bench, upload.key, draft.parts or draft.body or b"")
-    _publish_thumbnails(draft, bench)
+    if draft.multipart_id is None:
+        key, body = draft.claim.upload.key, draft.body or b""
+        etag = _put(draft, bench, key, body, verdict.content_type)
+    else:
+        etag = _completed(draft, bench, draft.multipart_id)
+    for picture in draft.decoded.thumbnails if draft.decoded else ():
+        key = thumbnail_key(draft.claim.upload.id, picture.name)
+        _put(draft, bench, key, picture.body, picture.content_type)
     return replace(draft, etag=etag)
 
 
-def _publish_thumbnails(draft: Draft, bench: Workbench) -> None:
-    upload = draft.claim.upload
-    for picture in draft.decoded.thumbnails if draft.decoded else ():
-        key = thumbnail_key(upload.id, picture.name)
-        with suppress(KeyTaken):
-            bench.objects.put(
-                key, picture.body, content_type=picture.content_type, upload_id=upload.id
-            )
-        _seen(draft, bench, key, picture.body)
+def _put(draft: Draft, bench: Workbench, key: str, body: bytes, content_type: str) -> str:
+    upload_id = draft.claim.upload.id
+
+    def write(over: str | None) -> None:
+        bench.objects.put(key, body, content_type=content_type, upload_id=upload_id, over=over)
+
+    return _written(draft, bench, key, body, write)
 
 
-def _seen(draft: Draft, bench: Workbench, key: str, written: bytes | Sequence[Part]) -> str:
+def _completed(draft: Draft, bench: Workbench, multipart_id: str) -> str:
+    key = draft.claim.upload.key
+
+    def write(over: str | None) -> None:
+        bench.objects.complete_multipart(key, multipart_id, draft.parts, over=over)
+        bench.undo.pop_all()
+
+    return _written(draft, bench, key, draft.parts, write)
+
+
+def _written(
+    draft: Draft, bench: Workbench, key: str, written: bytes | Sequence[Part], write: Write
+) -> str:
+    try:
+        write(None)
+    except KeyTaken:
+        return _seen(draft, bench, key, written, write)
+    return _seen(draft, bench, key, written)
+
+
+def _seen(
+    draft: Draft,
+    bench: Workbench,
+    key: str,
+    written: bytes | Sequence[Part],
+    write: Write | None = None,
+) -> str:
     """Return the ETag of what lies under the key, once it is sure that this is what was written.
 
-    Raises `Conflict` when it is somebody else's, `Unavailable` when it is damaged or gone.
+    Raises `Conflict` when it is somebody else's, `Unavailable` when it is gone, or damaged and there
+    is nothing to `write` over it.
     """
     upload_id = draft.claim.upload.id
     etag = bench.objects.holds(key, upload_id, written)
@@ -66,10 +92,13 @@ def _seen(draft: Draft, bench: Workbench, key: str, written: bytes | Sequence[Pa
     sha256 = hashlib.sha256(written).hexdigest() if isinstance(written, bytes) else draft.sha256
     if _read_back(bench, key, there.size) == sha256:
         return there.etag  # of a store that says nothing of the bytes it has
+    if write is None:
+        raise Unavailable("objects", "The object store holds other bytes than were written.")
     if not bench.claims.beat(draft.claim):
         raise LeaseLost("Somebody else holds this job.")
-    bench.objects.delete([key])
-    raise Unavailable("objects", "The object store holds other bytes than were written.")
+    with suppress(KeyTaken):  # somebody was quicker, maybe another attempt of ours
+        write(there.etag)
+    return _seen(draft, bench, key, written)
 
 
 def _read_back(bench: Workbench, key: str, size: int) -> str:

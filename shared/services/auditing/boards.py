@@ -1,9 +1,11 @@
-"""The board: never ahead of the database, and final only where that is."""
+"""The board: never ahead of the database, final only where that is, and without deleted files."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from shared.model.job import Job
+from shared.model.file import File
+from shared.model.job import Job, JobStatus, Shown
 from shared.records import AuditedJob
 from shared.services.auditing.audit import BATCH, Audit
 from shared.services.auditing.findings import Kind
@@ -24,11 +26,35 @@ def board(audit: Audit) -> None:
         shown = audit.parts.board.find([each.id for each in page])
         with audit.parts.records.read() as rows:
             now, jobs = rows.now(), {job.id: job for job in rows.jobs.many(list(shown))}
+            files = {file.id: file for file in rows.files.many(_seen_files(shown))}
+        gone = []
         for job_id, each in shown.items():
             said, real = each.status.job, jobs.get(job_id)
             if real is not None and _lies(said, real, now):
                 detail = f"it shows {said.state} as of {said.version}, the row is {real.state} as of {real.version}"
                 audit.found(Kind.BOARD_LIES, job_id, detail, _forget)
+            elif _shows_a_ghost(each.status, files):
+                gone.append(job_id)
+        _look_again(audit, gone, files)
+
+
+def _look_again(audit: Audit, gone: list[str], files: Mapping[str, File]) -> None:
+    """Who deletes a file tells the board right after: what has heard of it meanwhile is well."""
+    for job_id, each in audit.parts.board.find(gone).items() if gone else ():
+        if _shows_a_ghost(each.status, files):
+            detail = "it shows a file that is deleted"
+            audit.found(Kind.BOARD_LIES, job_id, detail, _forget)
+
+
+def _seen_files(shown: Mapping[str, Shown]) -> list[str]:
+    return [file.id for each in shown.values() if (file := each.status.file) is not None]
+
+
+def _shows_a_ghost(status: JobStatus, files: Mapping[str, File]) -> bool:
+    if status.file is None or status.file.deleted_at is not None:
+        return False
+    real = files.get(status.file.id)
+    return real is None or real.deleted_at is not None
 
 
 def _lies(said: Job, real: Job, now: datetime) -> bool:

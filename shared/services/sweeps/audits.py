@@ -16,11 +16,10 @@ from shared.services.sweeps.runs import Run, Sweeper
 
 
 def audit(sweeper: Sweeper, run: Run) -> None:
-    """Make every check, and repair what is safe."""
+    """Make every check, and repair what is safe. Raises what broke the first that could not end."""
     made = _begun(sweeper, run, cursor=run.last.get("cursor", ""))
     try:
-        for check in checks.CHECKS:
-            check(made)
+        checks.make(made)
     finally:
         _tell(run, made, cursor=made.cursor, foreign=made.foreign)
 

@@ -9,7 +9,8 @@ from shared.services.sweeps.runs import Run, Sweeper
 def expired_files(sweeper: Sweeper, run: Run) -> None:
     """Delete softly what is past its expiry, and owe `file.expired` in the same transaction."""
     with sweeper.records.read() as rows:
-        found = rows.files.expired(run.cap + 1)
+        over = rows.files.expired(run.cap + 1)
+    found = [file for file in over if sweeper.is_past(file.expires_at)]
     for file in run.through(found):
         with run.item(file.id):
             if run.dry_run or _expire(sweeper, file):
@@ -31,8 +32,10 @@ def _expire(sweeper: Sweeper, file: File) -> bool:
 
 def deleted_files(sweeper: Sweeper, run: Run) -> None:
     """Remove files deleted long ago: rows first, then objects; killed between, objects follow."""
+    age = sweeper.rules.deleted_files
     with sweeper.records.read() as rows:
-        found = rows.files.deleted(sweeper.rules.deleted_files, run.cap + 1)
+        over = rows.files.deleted(age, run.cap + 1)
+    found = [file for file in over if sweeper.is_past(file.deleted_at, age)]
     for file in run.through(found):
         with run.item(file.id):
             if run.dry_run or _remove(sweeper, file):
@@ -42,9 +45,8 @@ def deleted_files(sweeper: Sweeper, run: Run) -> None:
 def _remove(sweeper: Sweeper, file: File) -> bool:
     with sweeper.records.begin() as rows:
         still = rows.files.find(file.id)
-        if still is None or still.deleted_at is None:
+        if still is None or still.deleted_at is None or not forget(rows, still):
             return False
-        forget(rows, still)
         job = rows.jobs.of_upload(file.id)
     if job is not None:
         sweeper.board.forget([job.id])

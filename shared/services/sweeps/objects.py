@@ -1,8 +1,9 @@
 """Objects that belong to no file: intents that came to nothing, and objects without a row.
 
 Invariant: an object is deleted only after its row says `deleting`, which nobody can set while a
-file refers to it or a job may still write it; and only if its metadata names the upload of that
-row. The bucket may be shared with older services: what does not carry our metadata is never ours.
+file refers to it or a job may still write it; and only the object that was seen, whose metadata
+names the upload of that row. The bucket may be shared with older services: what does not carry our
+metadata is never ours.
 """
 
 import logging
@@ -72,7 +73,10 @@ def _condemned(sweeper: Sweeper, record: ObjectRecord, *, dry_run: bool) -> bool
 def _remove(
     sweeper: Sweeper, run: Run, key: str, upload_id: str, multipart_ids: Iterable[str] = ()
 ) -> None:
-    """Delete a condemned object and all that is open under its key, then its row."""
+    """Delete a condemned object and all that is open under its key, then its row.
+
+    An object that is not surely gone keeps its row: the key may be another upload's afterwards.
+    """
     found = sweeper.objects.find(key)
     if found is not None and found.upload_id != upload_id:
         log.warning("object_not_ours", extra={"upload_id": upload_id})
@@ -81,10 +85,11 @@ def _remove(
     if not run.dry_run:
         for multipart_id in multipart_ids:
             sweeper.objects.abort_multipart(key, multipart_id)
-        if found is not None:
-            sweeper.objects.delete([key])
+        if found is not None and not sweeper.objects.delete_seen(found):
+            log.warning("object_kept", extra={"upload_id": upload_id})
+            return
         with sweeper.records.begin() as rows:
-            rows.objects.drop([key])
+            rows.objects.drop([key], upload_id)
         log.info("object_swept", extra={"upload_id": upload_id, "size": size})
     run.count(size)
 

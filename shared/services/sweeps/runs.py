@@ -66,6 +66,13 @@ class Sweeper:
         """
         return min(now, self.clock.now()) - self.rules.grace
 
+    def is_past(self, moment: datetime | None, age: timedelta = timedelta()) -> bool:
+        """Say of what is over by the database's clock whether `moment` + `age` is so by ours too.
+
+        A database whose clock jumps ahead would else end uploads and files before their time.
+        """
+        return moment is not None and moment + age <= self.clock.now()
+
 
 @dataclass(slots=True)
 class Run:

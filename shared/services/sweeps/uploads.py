@@ -9,7 +9,8 @@ from shared.services.uploads import release
 def expired_uploads(sweeper: Sweeper, run: Run) -> None:
     """Expire what is still receiving past its time; whoever completes it first is not disturbed."""
     with sweeper.records.read() as rows:
-        found = rows.uploads.expired(run.cap + 1)
+        over = rows.uploads.expired(run.cap + 1)
+    found = [upload for upload in over if sweeper.is_past(upload.expires_at)]
     for upload in run.through(found):
         with run.item(upload.id):
             if run.dry_run or _expire(sweeper, upload):
@@ -27,8 +28,10 @@ def _expire(sweeper: Sweeper, upload: Upload) -> bool:
 
 def failed_uploads(sweeper: Sweeper, run: Run) -> None:
     """Give up what a retry would need; without its chunks a failed upload can't be retried."""
+    age = sweeper.rules.failed_uploads
     with sweeper.records.read() as rows:
-        found = rows.uploads.failed(sweeper.rules.failed_uploads, run.cap + 1)
+        over = rows.uploads.failed(age, run.cap + 1)
+    found = [upload for upload in over if sweeper.is_past(upload.updated_at, age)]
     for upload in run.through(found):
         with run.item(upload.id):
             if run.dry_run or _give_up(sweeper, upload):
@@ -52,7 +55,8 @@ def job_records(sweeper: Sweeper, run: Run) -> None:
     """
     age = sweeper.rules.job_records
     with sweeper.records.read() as rows:
-        ended = rows.uploads.ended(age, run.cap + 1)
+        over = rows.uploads.ended(age, run.cap + 1)
+    ended = [upload for upload in over if sweeper.is_past(upload.updated_at, age)]
     for upload in run.through(ended):
         with run.item(upload.id):
             if not run.dry_run:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import NoReturn, cast
 
 import pytest
 from sqlalchemy.event import listen, remove
@@ -12,10 +13,11 @@ from uuid_utils.compat import uuid7
 
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.records_sql import SqlRecords
-from shared.errors import NotFound, Unprocessable
+from shared.errors import NotFound, Unavailable, Unprocessable
 from shared.model.caller import Caller, Scope
 from shared.model.job import Job, JobStatus, Shown
 from shared.model.lifecycle import Event, JobState
+from shared.records import Records
 from shared.services.jobs import FRESH, MOST_IDS, JobService
 from tests.support import servers
 from tests.support.builders import a_file, a_job
@@ -63,6 +65,13 @@ class HandClock:
         self.meanwhile()
 
 
+class Away:
+    """A database that does not answer."""
+
+    def read(self) -> NoReturn:
+        raise Unavailable("records", "The database does not answer.")
+
+
 @dataclass
 class Desk:
     records: SqlRecords
@@ -86,11 +95,13 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     url = f"sqlite:///{tmp_path / 'sluice.db'}"
     servers.make_tables(url)
     records, board, clock = SqlRecords(url), MemoryBoard(), HandClock()
+    with records.begin() as rows:
+        rows.quotas.reserve("default", 0)  # files are numbered in its row
     yield Desk(records, board, clock, JobService(records, board, RecordingDispatcher(), clock))
     records.close()
 
 
-def test_a_final_status_is_believed_of_the_board_however_old(desk: Desk) -> None:
+def test_an_end_without_a_file_is_believed_of_the_board_however_old(desk: Desk) -> None:
     job = a_job(state=JobState.FAILED)
     desk.board.put(JobStatus(job, None, NOW))
     desk.board.age = timedelta(days=1)
@@ -139,6 +150,42 @@ def test_a_file_is_shown_with_its_job_until_its_time_is_over(desk: Desk) -> None
     assert (status.visible_file, status.file) == (None, file)
 
 
+@pytest.mark.parametrize("how", ["hidden", "removed"])
+def test_a_file_that_the_board_did_not_hear_of_is_shown_for_seconds_at_most(
+    desk: Desk, how: str
+) -> None:
+    job = desk.added(state=JobState.SUCCEEDED)
+    with desk.records.begin() as rows:
+        file = rows.files.add(a_file(id=job.upload_id), None)
+    desk.board.put(JobStatus(job, file, NOW))
+    with desk.records.begin() as rows:  # by a web that is killed before it can say so
+        assert rows.files.mark_deleted(file.id) if how == "hidden" else rows.files.drop(file.id)
+
+    desk.board.age = FRESH + timedelta(milliseconds=1)
+    first = desk.jobs.status(ALICE, job.id)
+    desk.board.age = timedelta(days=1)
+
+    for status in (first, desk.jobs.status(ALICE, job.id)):
+        assert (status.job, status.visible_file) == (job, None)
+
+
+def test_ends_that_are_shown_are_told_while_the_database_is_away(desk: Desk) -> None:
+    job, failed, running = a_job(), a_job(state=JobState.FAILED), a_job()
+    done = replace(job, state=JobState.SUCCEEDED)
+    file = a_file(id=done.upload_id)
+    for status in (JobStatus(done, file, NOW), JobStatus(failed, None, NOW)):
+        desk.board.put(status)
+    desk.board.put(JobStatus(running, None, NOW))
+    desk.board.age = HOUR
+    away = replace(desk.jobs, records=cast("Records", Away()))
+
+    found = away.statuses(ALICE, [done.id, failed.id])
+
+    assert [(status.job, status.file) for status in found] == [(done, file), (failed, None)]
+    with pytest.raises(Unavailable):
+        away.statuses(ALICE, [done.id, running.id])
+
+
 @pytest.mark.parametrize("hidden", ["deleted", "expired"])
 def test_a_hidden_file_of_the_rows_is_not_shown_with_its_job(desk: Desk, hidden: str) -> None:
     job = desk.added(state=JobState.SUCCEEDED)
@@ -165,6 +212,12 @@ def test_a_hundred_jobs_take_as_many_queries_as_one(desk: Desk) -> None:
         remove(desk.records._engine, "before_cursor_execute", note)
         assert [status.job for status in found] == made[::-1]
         assert all(status.file for status in found)
+        desk.board.age = HOUR
+        told.append("once more, from a board that shows all of them")
+        listen(desk.records._engine, "before_cursor_execute", note)
+        assert [each.file for each in desk.jobs.statuses(ALICE, [job.id for job in made])]
+        remove(desk.records._engine, "before_cursor_execute", note)
+        desk.board.age = timedelta()
         return told
 
     def noted(told: list[str], _connection: object, _cursor: object, said: str, *_: object) -> None:

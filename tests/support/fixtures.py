@@ -1,4 +1,4 @@
-"""One running copy for all of these tests, and callers of their own for each."""
+"""One running copy for all tests of its surfaces, and callers of their own for each."""
 
 import time
 from collections.abc import Callable, Generator, Iterator

@@ -1,0 +1,45 @@
+"""What lies in a folder of objects: keys, blocks of a file, and folders that outlast the power."""
+
+import os
+from collections.abc import Iterator
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+_BLOCK: Final = 256 * 1024
+
+
+def keys_below(folder: Path, prefix: str) -> Iterator[str]:
+    """Yield the keys below `folder` in their order, in which a folder's name ends with a slash."""
+    entries = {f"{each.name}/" if each.is_dir() else each.name: each for each in folder.iterdir()}
+    for name, entry in sorted(entries.items()):
+        if name.endswith("/"):
+            yield from keys_below(entry, prefix + name)
+        else:
+            yield prefix + name
+
+
+def blocks(source: FileIO, start: int, stop: int) -> Iterator[bytes]:
+    """Yield the bytes `[start, stop)`, then close the file."""
+    with source:
+        source.seek(start)
+        while start < stop and (block := source.read(min(_BLOCK, stop - start))):
+            start += len(block)
+            yield block
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each on durable storage."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Return once a file or a folder is on durable storage."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

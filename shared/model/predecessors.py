@@ -1,0 +1,27 @@
+"""What the services this one replaces allowed, as profiles: their documents' types and limits."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from shared.model.policy import MIB, Profile, tailored
+
+_STORAGE: Final = (
+    *("jpg", "jpeg", "png", "gif", "webp"),
+    *("mp3", "pcm", "mpeg", "mpga", "wav", "m4a", "opus", "webm"),
+    *("mp4", "txt", "pdf"),
+)
+_NUMBERED: Final = (
+    *("image/jpeg", "image/png", "image/webp", "image/gif"),
+    *("video/mp4", "video/quicktime", "video/x-msvideo"),
+    *("application/pdf", "application/msword", "application/vnd.ms-excel"),
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+)
+
+
+def profiles(default: Profile) -> Mapping[str, Profile]:
+    """Return the profiles of all predecessors, by name."""
+    return {
+        "storage": tailored(default, "storage", extensions=_STORAGE),
+        "numbered": tailored(default, "numbered", types=_NUMBERED, max_size=50 * MIB),
+    }

@@ -1,0 +1,74 @@
+"""When a reconciler may believe that whose lease ran out is dead: not right after an outage."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from shared.services.sight import Sight
+
+PATIENCE, LEASE = timedelta(seconds=15), timedelta(seconds=30)
+
+
+@dataclass
+class Time:
+    seconds: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def sight(time: Time) -> Sight:
+    return Sight(time.monotonic)
+
+
+def test_who_has_just_begun_sees_clearly(sight: Sight) -> None:
+    assert not sight.regain(PATIENCE, LEASE)
+    assert sight.is_clear
+
+
+def test_looks_that_come_in_time_stay_clear(sight: Sight, time: Time) -> None:
+    for _ in range(20):
+        time.seconds += 15
+
+        assert not sight.regain(PATIENCE, LEASE)
+        assert sight.is_clear
+
+
+def test_after_a_gap_nothing_is_clear_for_one_lease(sight: Sight, time: Time) -> None:
+    time.seconds += 15.1
+
+    assert sight.regain(PATIENCE, LEASE)
+
+    assert not sight.is_clear
+    time.seconds += 29.9
+    assert not sight.is_clear
+    time.seconds += 0.1
+    assert sight.is_clear
+
+
+def test_a_second_gap_begins_the_time_anew(sight: Sight, time: Time) -> None:
+    for _ in range(3):
+        time.seconds += 20
+        assert sight.regain(PATIENCE, LEASE)
+
+    time.seconds += 14
+    assert not sight.regain(PATIENCE, LEASE)
+    assert not sight.is_clear
+    time.seconds += 16
+    assert sight.is_clear
+
+
+def test_work_that_takes_long_is_no_gap(sight: Sight, time: Time) -> None:
+    sight.regain(PATIENCE, LEASE)
+    time.seconds += 100
+    sight.keep()
+    time.seconds += 5
+
+    assert not sight.regain(PATIENCE, LEASE)
