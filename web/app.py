@@ -13,6 +13,7 @@ from shared import VERSION, logs
 from shared.config import Settings
 from shared.wiring import Services, build
 from web import auth, errors, health, limits, metrics
+from web.dialects import predecessors
 from web.pages import reference
 from web.requests import SluiceRequest, StrictJson
 from web.rest import admin, files, jobs, openapi, public, submissions, uploads, webhooks
@@ -38,7 +39,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     app.extensions["sluice"] = services or build(settings, hurried=True)
     app.before_request(_begin)
     openapi.register(app)
-    errors.register(app)
+    errors.register(app, predecessors.SHAPES)
     auth.register(app, settings)
     for module in (
         health,
@@ -54,6 +55,8 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     ):
         app.register_blueprint(module.bp)
     app.register_blueprint(reference.home)
+    for blueprint in predecessors.BLUEPRINTS:
+        app.register_blueprint(blueprint)
     auth.public(app.view_functions["swagger_ui.show"])
     CORS(
         app,

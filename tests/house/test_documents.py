@@ -40,14 +40,14 @@ def test_every_setting_is_used_somewhere() -> None:
     assert unused == []
 
 
-def test_every_route_is_in_the_api_page_and_no_other(tmp_path: Path) -> None:
+def test_every_route_is_in_its_page_and_no_other(tmp_path: Path) -> None:
     routes = {
         re.sub(r"<([^>]+)>", r"{\1}", rule.rule)
         for rule in an_app(tmp_path).url_map.iter_rules()
         if rule.endpoint not in {"static", "swagger_ui.show"}
     }
-    page = (ROOT / "docs" / "api.md").read_text()
-    listed = set(re.findall(r"^\| `(?:GET|POST|PUT|DELETE) ([^`?]+)`", page, re.MULTILINE))
+    pages = "".join((ROOT / "docs" / name).read_text() for name in ("api.md", "predecessors.md"))
+    listed = set(re.findall(r"^\| `(?:GET|POST|PUT|DELETE) ([^`?]+)`", pages, re.MULTILINE))
 
     assert listed == routes
 

@@ -1,0 +1,156 @@
+"""`POST /api/v1/storage/upload` as its document shows it: the envelope, the names, the refusals."""
+
+import json
+import re
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+import requests
+
+from tests.dialects.conftest import Clients
+from tests.support.api import Api
+from tests.support.samples import picture, text
+
+PATH: Final = "/api/v1/storage/upload"
+CUSTOMER: Final = uuid4().int % 10**9
+FIELDS: Final = {"category": "image", "action": "upload", "customerId": str(CUSTOMER)}
+
+
+@pytest.fixture
+def client(clients: Clients) -> Api:
+    return clients("alice", tenant=CUSTOMER)
+
+
+def upload(client: Api, content: bytes, filename: str, **fields: str | None) -> requests.Response:
+    said = {name: value for name, value in (FIELDS | fields).items() if value is not None}
+    return client.post(PATH, files={"file": (filename, content)}, data=said)
+
+
+def enveloped(response: requests.Response, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/json"
+    body: dict[str, Any] = response.json()
+    assert set(body) == {"code", "success", "message", "data", "meta"}
+    assert (body["code"], body["success"]) == (status, status < 400)
+    return body
+
+
+def test_a_file_is_answered_in_the_envelope_and_anybody_may_read_it(client: Api) -> None:
+    content = picture("JPEG")
+
+    body = enveloped(upload(client, content, "file.jpg"), 200)
+
+    data = body["data"]
+    assert body["message"] == "File uploaded successfully"
+    assert set(data) == {"url", "result", "filename"}
+    assert data["result"] == data["url"]
+    assert re.fullmatch(r"\d{8}_[0-9a-f]{8}_file\.jpg", data["filename"])
+    assert body["meta"] == {
+        "category": "image",
+        "action": "upload",
+        "extension": "jpg",
+        "content_type": "image/jpeg",
+    }
+    assert requests.get(data["url"], timeout=10).content == content
+
+
+def test_files_lie_where_their_customers_files_always_lay(client: Api) -> None:
+    body = enveloped(upload(client, text(), "notes.txt"), 200)
+
+    [file] = client.get("/api/v1/files").json()["items"][:1]
+    assert file["s3_key"] == f"{CUSTOMER}/assets/chat/1/{body['data']['filename']}"
+
+
+@pytest.mark.parametrize(
+    ("filename", "safe"),
+    [
+        ("my file (1).txt", "my_file__1_.txt"),
+        ("naïve.txt", "na_ve.txt"),
+        ("a..b.txt", "a..b.txt"),
+        ("ok-1_2.txt", "ok-1_2.txt"),
+    ],
+)
+def test_names_are_made_safe_by_the_documented_pattern(
+    client: Api, filename: str, safe: str
+) -> None:
+    body = enveloped(upload(client, text(), filename), 200)
+
+    assert body["data"]["filename"].partition("_")[2].partition("_")[2] == safe
+
+
+def test_a_forced_name_is_kept_and_given_once(client: Api) -> None:
+    name, forced = f"{uuid4().hex}.txt", json.dumps({"force_filename": True})
+
+    body = enveloped(upload(client, text(), name, userInput=forced), 200)
+    again = enveloped(upload(client, text(), name, userInput=forced), 409)
+
+    assert body["data"]["filename"] == name
+    assert again["data"] is None
+
+
+def test_what_is_said_of_the_file_is_kept_with_it(client: Api) -> None:
+    asset, settings = {"source": "tts"}, {"voice": "Zoë"}
+
+    upload(
+        client,
+        text(),
+        "notes.txt",
+        assetInput=json.dumps(asset),
+        userSettings=json.dumps(settings),
+    )
+
+    [file] = client.get("/api/v1/files").json()["items"][:1]
+    assert file["metadata"] == {
+        "category": "image",
+        "action": "upload",
+        "assetInput": asset,
+        "userSettings": settings,
+    }
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "fields"),
+    [
+        ("notes.txt", b"", {}),
+        ("page.html", b"<html></html>", {}),
+        ("notes", b"text", {}),
+        ("file.jpg", b"MZ\x90\x00" + bytes(200), {}),
+        ("notes.txt", b"text", {"userInput": "{"}),
+        ("notes.txt", b"text", {"userSettings": "[]"}),
+        ("notes.txt", b"text", {"assetInput": "1"}),
+        ("notes.txt", b"text", {"userInput": '{"force_filename": "yes"}'}),
+        ("notes.txt", b"text", {"category": None}),
+        ("notes.txt", b"text", {"action": " "}),
+        ("notes.txt", b"text", {"customerId": None}),
+        ("notes.txt", b"text", {"customerId": "acme"}),
+    ],
+)
+def test_what_is_wrong_is_a_400_and_leaves_nothing(
+    client: Api, filename: str, content: bytes, fields: dict[str, str | None]
+) -> None:
+    before = client.get("/api/v1/files?offset=0").json()["total"]
+
+    body = enveloped(upload(client, content, filename, **fields), 400)
+
+    assert body["data"] is None
+    assert client.get("/api/v1/files?offset=0").json()["total"] == before
+
+
+def test_another_customers_id_is_refused(client: Api) -> None:
+    enveloped(upload(client, text(), "notes.txt", customerId=str(CUSTOMER + 1)), 403)
+
+
+def test_nobody_is_refused_in_the_envelope(client: Api) -> None:
+    client.headers.pop("Authorization")
+
+    enveloped(upload(client, text(), "notes.txt"), 401)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", PATH, 405), ("GET", "/api/v1/storage/else", 404)]
+)
+def test_what_is_not_there_is_said_in_the_envelope(
+    client: Api, method: str, path: str, status: int
+) -> None:
+    enveloped(client.request(method, path), status)
