@@ -1,6 +1,7 @@
 """What the services this one replaces allowed, as profiles: their documents' types and limits."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from shared.model.policy import MIB, Profile, tailored
@@ -23,5 +24,11 @@ def profiles(default: Profile) -> Mapping[str, Profile]:
     """Return the profiles of all predecessors, by name."""
     return {
         "storage": tailored(default, "storage", extensions=_STORAGE),
-        "numbered": tailored(default, "numbered", types=_NUMBERED, max_size=50 * MIB),
+        "numbered": _at_most(50 * MIB, tailored(default, "numbered", types=_NUMBERED)),
     }
+
+
+def _at_most(size: int, profile: Profile) -> Profile:
+    """Return the profile with this limit for all, and lower ones of its own where it has them."""
+    sizes = {category: min(size, own) for category, own in profile.max_sizes.items()}
+    return replace(profile, max_sizes=sizes)

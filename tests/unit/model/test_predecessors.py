@@ -1,0 +1,18 @@
+"""The predecessors' profiles: their documents' limits, and never more than the operator allows."""
+
+from shared.model.media import Category
+from shared.model.policy import MIB, default_profile
+from shared.model.predecessors import profiles
+
+
+def test_numbered_files_have_fifty_mebibytes_and_less_where_less_is_allowed() -> None:
+    usual = profiles(default_profile())["numbered"]
+    strict = profiles(default_profile({Category.IMAGE: MIB}))["numbered"]
+
+    assert set(usual.max_sizes.values()) == {50 * MIB}
+    assert strict.max_sizes[Category.IMAGE] == MIB
+    assert strict.max_sizes[Category.DOCUMENT] == 50 * MIB
+
+
+def test_each_profile_bears_the_name_it_is_found_by() -> None:
+    assert all(profile.name == name for name, profile in profiles(default_profile()).items())
