@@ -33,6 +33,7 @@ class Toll:
     _owed: int = 0
     _dead: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _whole: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def is_paid(self) -> bool:
@@ -75,17 +76,15 @@ class Toll:
         if children:
             eventually(lambda: self._killed(self._a_child(part)), _BACK_SECONDS)
         else:
-            eventually(
-                lambda: self._all_back(beside) and self._killed(self._all(part)), _BACK_SECONDS
-            )
+            with self._whole:  # no two find all of them there, and kill one each
+                eventually(lambda: self._all_back(beside), _BACK_SECONDS)
+                eventually(lambda: self._killed(self._all(part)), _BACK_SECONDS)
+                self._dead[part] = self._dead.get(part, 0) + 1
         with self._lock:
             self.kills += 1
-            if not children:
-                self._dead[part] = self._dead.get(part, 0) + 1
 
     def _all_back(self, parts: Sequence[str]) -> bool:
-        with self._lock:
-            return all(starts(self.rig, each) > self._dead.get(each, 0) for each in parts)
+        return all(starts(self.rig, each) > self._dead.get(each, 0) for each in parts)
 
     def _killed(self, victims: list[psutil.Process]) -> bool:
         for victim in victims:

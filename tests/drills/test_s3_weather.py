@@ -55,7 +55,7 @@ def a_sky(folder: Path, seed: int, *sabotages: str) -> Iterator[Sky]:
 def test_bad_weather_loses_damages_and_leaves_nothing(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
-    calm, uploads, large, dark = (100, 1000, 10, 60.0) if is_long else (12, 30, 10, 8.0)
+    calm, uploads, large, dark = (100, 1000, 10, 60.0) if is_long else (8, 20, 8, 4.0)
     with a_sky(tmp_path, seed) as sky:
         rig, storm = sky.rig, sky.storm
         rig.clients.upload_all(calm, large=large)

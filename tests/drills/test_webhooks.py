@@ -68,7 +68,7 @@ class Listener:
 def test_each_event_is_told_whatever_receivers_do(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
-    events, kills = (1000, 20) if is_long else (20, 2)
+    events, kills = (1000, 20) if is_long else (12, 1)
     with a_rig(tmp_path, seed, sabotage=HURRY, without=WITHOUT) as rig, ExitStack() as open_:
         inside = open_.enter_context(a_receiver())
         moody, leaving = (open_.enter_context(listening(rig)) for _ in range(2))
