@@ -22,7 +22,8 @@ from urllib.parse import quote
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from shared.adapters.objects_disk_folders import blocks, keys_below, make_folder, sync
+from shared.adapters.durable import sync
+from shared.adapters.objects_disk_folders import blocks, keys_below, make_folder
 from shared.errors import Conflict, KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
 from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject

@@ -1,10 +1,11 @@
 """What lies in a folder of objects: keys, blocks of a file, and folders that outlast the power."""
 
-import os
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Final
+
+from shared.adapters.durable import sync
 
 _BLOCK: Final = 256 * 1024
 
@@ -34,12 +35,3 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         sync(folder.parent)
-
-
-def sync(path: Path) -> None:
-    """Return once a file or a folder is on durable storage."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
+from shared.adapters.durable import sync
 from shared.adapters.staging_mark import Settle, StagingMark
 from shared.errors import AppError, Damaged, StorageFull, Unavailable
 from shared.model.upload import Chunk
@@ -59,9 +60,9 @@ class DiskChunkWriter:
             if self._length is not None and self._written < self._length:
                 os.ftruncate(self._descriptor(), self._written)
             os.fdatasync(self._descriptor())
-            _sync_folder(self._path.parent)
+            sync(self._path.parent)
             # Another writer may have made the upload's folder just now, and not synced it yet.
-            _sync_folder(self._path.parent.parent)
+            sync(self._path.parent.parent)
             self._refuse_lost()
             self._close()
 
@@ -190,7 +191,7 @@ class DiskStaging:
         if shard not in self._shards or not (self._root / shard).is_dir():
             with _translated():
                 (self._root / shard).mkdir(mode=0o700, exist_ok=True)
-                _sync_folder(self._root)
+                sync(self._root)
             self._shards.add(shard)
 
     def _folder(self, upload_id: str) -> Path:
@@ -214,14 +215,6 @@ def _content(folder: Path) -> Sequence[Path]:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return ()  # gone meanwhile, or nothing of ours
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

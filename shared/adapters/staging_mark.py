@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from shared.adapters.durable import sync
 from shared.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -95,14 +96,6 @@ class StagingMark:
                 with contextlib.suppress(OSError):
                     whole.unlink(missing_ok=True)
             for folder in (self._root, self._root.parent):
-                _sync(folder)
+                sync(folder)
         except OSError as error:
             raise Unavailable("staging", "Staging can't be written.") from error
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from shared.adapters import staging_disk
+from shared.adapters import durable, staging_disk
 from tests.drills import verdicts
 from tests.drills.faults import KILLED, Cell, Faults, cells_of
 from tests.drills.ground import Ground, a_ground
@@ -100,7 +100,8 @@ class Lane:
         faults.deeds |= elsewhere(scene, calm)
         faults.deeds |= {"struck": lambda: scene.told.write("struck"), "power": power}
         if cell.action == "power":
-            staging_disk.os = disk  # type: ignore[attr-defined, assignment]  # what it calls `os`
+            for module in (staging_disk, durable):
+                module.os = disk  # type: ignore[attr-defined]  # what it calls `os`
         scene.tell()
 
 

@@ -1,8 +1,8 @@
 """A power loss of the staging folder: what was not synced is gone, a random part of it.
 
-`Os` stands in for the `os` that `staging_disk` uses. Bytes last that were there at their file's last
-sync, names that were there at their folder's; of everything else a part is dropped, drawn from a
-seed, as a disk that reorders its writes may do.
+`Os` stands in for the `os` that `staging_disk` and `durable` use. Bytes last that were there at their
+file's last sync, names that were there at their folder's; of everything else a part is dropped, drawn
+from a seed, as a disk that reorders its writes may do.
 """
 
 import os

@@ -7,10 +7,13 @@ from typing import Final
 
 import pytest
 
+from shared.adapters.client_s3 import S3Place
 from shared.config import settings
 from tests.e2e.wire import Wire, a_wire
 from tests.support import servers
 from tests.support.api import Api
+from tests.support.factory import Factory, a_factory
+from tests.support.weather import Weather, impatient, weather_before
 from tests.support.web import Web
 
 SECRET: Final = "a secret that is long enough for HS256"
@@ -44,3 +47,21 @@ def alice(web: Web) -> Iterator[Api]:
 @pytest.fixture
 def dial(web: Web) -> Dial:
     return lambda: a_wire(web.base_url)
+
+
+@pytest.fixture
+def sky(a_bucket: S3Place) -> Iterator[Weather]:
+    """The weather between a store and who uses it."""
+    with weather_before(a_bucket) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def far(sky: Weather, tmp_path: Path) -> Iterator[Factory]:
+    """A factory whose store is behind the weather."""
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    servers.make_tables(url)
+    with a_factory(tmp_path, url, objects=impatient(sky.place, seconds=5)) as made:
+        yield made
+        sky.clears()
+        made.objects.delete(sorted(made.keys()))

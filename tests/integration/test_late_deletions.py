@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.client_s3 import S3Place
 from shared.errors import NameTaken, NotFound
 from shared.model.file import File
 from shared.model.job import Job
@@ -25,7 +24,7 @@ from tests.support.factory import Factory, a_factory
 from tests.support.late import Counting, Frozen, as_store
 from tests.support.pictures import a_png
 from tests.support.races import at_once
-from tests.support.weather import Weather, impatient, weather_before
+from tests.support.weather import Weather, impatient
 from tests.support.workshop import ALICE
 
 BARE = Layout("{name}")
@@ -40,22 +39,6 @@ def factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Factory]
     store = None if place is None else impatient(place, seconds=5)
     with a_factory(tmp_path, url, objects=store) as made:
         yield made
-        made.objects.delete(sorted(made.keys()))
-
-
-@pytest.fixture
-def sky(a_bucket: S3Place) -> Iterator[Weather]:
-    with weather_before(a_bucket) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def far(sky: Weather, tmp_path: Path) -> Iterator[Factory]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_factory(tmp_path, url, objects=impatient(sky.place, seconds=5)) as made:
-        yield made
-        sky.clears()
         made.objects.delete(sorted(made.keys()))
 
 

@@ -1,36 +1,21 @@
 """What was written is looked at: a store that damages what it takes makes no file of it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from shared.adapters.client_s3 import S3Place
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
-from tests.support import servers, weather
+from tests.support import weather
 from tests.support.damage import mute, silently
-from tests.support.factory import Factory, a_factory
+from tests.support.factory import Factory
 from tests.support.pictures import a_png
-from tests.support.weather import Call, Weather, impatient, weather_before
+from tests.support.weather import Call, Weather
 
 MIB = 1024**2
 
 
 @pytest.fixture
-def sky(a_bucket: S3Place) -> Iterator[Weather]:
-    with weather_before(a_bucket) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def factory(sky: Weather, tmp_path: Path) -> Iterator[Factory]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_factory(tmp_path, url, objects=impatient(sky.place, seconds=5)) as made:
-        yield made
-        sky.clears()
-        made.objects.delete(sorted(made.keys()))
+def factory(far: Factory) -> Factory:
+    return far
 
 
 @pytest.mark.parametrize("short", [False, True], ids=["damaged", "cut"])
