@@ -134,6 +134,17 @@ class ObjectStore(Protocol):
 
     def abort_multipart(self, key: str, multipart_id: str) -> None: ...
 
+    def copy(
+        self, source: str, key: str, *, etag: str, size: int, content_type: str, upload_id: str
+    ) -> str:
+        """Copy an object of this ETag and size inside the store; return the copy's ETag.
+
+        The copy has the type and the upload that are given here, none of the source's. It is there
+        whole or not at all. Raises `NotFound` when the source is gone or another by now; of a source
+        that is written over meanwhile no byte gets in.
+        """
+        ...
+
     def holds(self, key: str, upload_id: str, written: bytes | Sequence[Part]) -> str | None:
         """Return the ETag of what lies under `key` if it is this upload's and has these bytes."""
         ...

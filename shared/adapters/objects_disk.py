@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -23,13 +24,15 @@ from urllib.parse import quote
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from shared.adapters.durable import sync
-from shared.adapters.objects_disk_folders import blocks, keys_below, make_folder
+from shared.adapters.objects_disk_faults import begun, translated
+from shared.adapters.objects_disk_folders import blocks, expected_etag, keys_below, make_folder
 from shared.errors import Conflict, KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
 from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject
 
 _IN_THE_WAY: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)
 _SALT: Final = "sluice-object-link"
+_BLOCK: Final = 1024**2
 _LONGEST_LINK_SECONDS: Final = 7 * 24 * 3600
 
 
@@ -54,7 +57,7 @@ class DiskObjects:
     def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
         multipart_id = secrets.token_hex(16)
         facts = {"key": key, "content_type": content_type, "upload_id": upload_id}
-        with _begun(), _translated():
+        with begun(), translated():
             self._part_file(multipart_id).touch(mode=0o600)
             self._part_facts(multipart_id).write_text(json.dumps(facts))
         return multipart_id
@@ -64,7 +67,7 @@ class DiskObjects:
     ) -> Part:
         del key
         with body.getbuffer() as content:
-            with _begun(), _translated(), self._part_file(multipart_id).open("r+b") as target:
+            with begun(), translated(), self._part_file(multipart_id).open("r+b") as target:
                 target.seek(offset)
                 target.write(content)
             etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -73,21 +76,29 @@ class DiskObjects:
     def complete_multipart(
         self, key: str, multipart_id: str, parts: Sequence[Part], *, over: str | None = None
     ) -> str:
-        source, fresh = self._part_file(multipart_id), self._part_facts(multipart_id, "fresh")
-        etag = _expected_etag(parts)
-        with _begun(), _translated():
-            self._refuse_taken(key, over)  # before it costs anything
-            facts = json.loads(self._part_facts(multipart_id).read_text())
-            fresh.write_text(json.dumps(facts | {"etag": etag}))
-            sync(source)
-            sync(fresh)
-            self._put_in_place(key, source, fresh, over)
-        self.abort_multipart(key, multipart_id)
-        return etag
+        return self._completed(key, multipart_id, expected_etag(parts), over)
+
+    def copy(
+        self, source: str, key: str, *, etag: str, size: int, content_type: str, upload_id: str
+    ) -> str:
+        multipart_id = self.begin_multipart(key, content_type=content_type, upload_id=upload_id)
+        try:
+            with translated():
+                self._refuse_taken(key, None)  # before it costs anything
+                with self._locked():  # so that the facts are of these bytes
+                    there, original = self.find(source), self._object_file(source).open("rb")
+            with original:
+                if there is None or (there.etag, there.size) != (etag, size):
+                    raise NotFound("object")
+                with begun(), translated(), self._part_file(multipart_id).open("r+b") as target:
+                    shutil.copyfileobj(original, target, _BLOCK)
+            return self._completed(key, multipart_id, etag)
+        finally:
+            self.abort_multipart(key, multipart_id)
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         del key
-        with _translated():
+        with translated():
             for path in (
                 self._part_file(multipart_id),
                 self._part_facts(multipart_id, "fresh"),
@@ -99,11 +110,11 @@ class DiskObjects:
         there = self.find(key)
         if there is None or there.upload_id != upload_id:
             return None
-        return there.etag if there.etag == _expected_etag(written) else None
+        return there.etag if there.etag == expected_etag(written) else None
 
     def find(self, key: str) -> StoredObject | None:
         try:
-            with _translated():
+            with translated():
                 body = self._object_file(key).stat()
                 facts = json.loads(self._facts_file(key).read_text())
         except NotFound:
@@ -118,17 +129,17 @@ class DiskObjects:
         )
 
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        with _translated():
+        with translated():
             source = self._object_file(key).open("rb", buffering=0)
         return blocks(source, start, stop)
 
     def delete(self, keys: Sequence[str]) -> None:
-        with _translated(), self._locked():
+        with translated(), self._locked():
             for key in keys:
                 self._remove(key)
 
     def delete_seen(self, seen: StoredObject) -> bool:
-        with _translated(), self._locked():
+        with translated(), self._locked():
             is_same = self.find(seen.key) == seen
             if is_same:
                 self._remove(seen.key)
@@ -164,9 +175,21 @@ class DiskObjects:
         return f"{self._base_url}/objects/{quote(key)}"
 
     def check(self) -> None:
-        with _translated():
+        with translated():
             if not os.access(self._root / "objects", os.W_OK):
                 raise Unavailable("objects", "The folder of objects can't be written.")
+
+    def _completed(self, key: str, multipart_id: str, etag: str, over: str | None = None) -> str:
+        source, fresh = self._part_file(multipart_id), self._part_facts(multipart_id, "fresh")
+        with begun(), translated():
+            self._refuse_taken(key, over)  # before it costs anything
+            facts = json.loads(self._part_facts(multipart_id).read_text())
+            fresh.write_text(json.dumps(facts | {"etag": etag}))
+            sync(source)
+            sync(fresh)
+            self._put_in_place(key, source, fresh, over)
+        self.abort_multipart(key, multipart_id)
+        return etag
 
     def _put_in_place(self, key: str, source: Path, facts: Path, over: str | None) -> None:
         object_file, facts_file = self._object_file(key), self._facts_file(key)
@@ -220,31 +243,3 @@ class DiskObjects:
 
     def _facts_file(self, key: str) -> Path:
         return self._root / "facts" / f"{key}.json"
-
-
-def _expected_etag(written: bytes | Sequence[Part]) -> str:
-    if isinstance(written, bytes):
-        etags = [hashlib.md5(written, usedforsecurity=False).hexdigest()]
-    else:
-        etags = [part.etag for part in written]
-    joined = b"".join(bytes.fromhex(etag) for etag in etags)
-    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(etags)}"
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFound("object") from error
-    except OSError as error:
-        raise Unavailable("objects", "The folder of objects does not answer.") from error
-
-
-@contextmanager
-def _begun() -> Iterator[None]:
-    """Say of a multipart upload that somebody aborted: it has to begin again."""
-    try:
-        yield
-    except NotFound as error:
-        raise Unavailable("objects", "The multipart upload is gone.") from error

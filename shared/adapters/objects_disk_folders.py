@@ -1,11 +1,13 @@
-"""What lies in a folder of objects: keys, blocks of a file, and folders that outlast the power."""
+"""What lies in a folder of objects: keys, blocks, ETags, and folders that outlast the power."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from shared.adapters.durable import sync
+from shared.model.stored import Part
 
 _BLOCK: Final = 256 * 1024
 
@@ -35,3 +37,13 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         sync(folder.parent)
+
+
+def expected_etag(written: bytes | Sequence[Part]) -> str:
+    """Return the ETag that we give to what was written, in S3's form for parts."""
+    if isinstance(written, bytes):
+        etags = [hashlib.md5(written, usedforsecurity=False).hexdigest()]
+    else:
+        etags = [part.etag for part in written]
+    joined = b"".join(bytes.fromhex(etag) for etag in etags)
+    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(etags)}"

@@ -1,6 +1,6 @@
 """Objects in one S3 bucket, and whatever speaks S3: what is read, listed and linked.
 
-How they are written and deleted is `objects_s3_writes`.
+How they are written and deleted is `objects_s3_writes`, how they are copied `objects_s3_copies`.
 """
 
 import contextlib
@@ -10,14 +10,20 @@ from typing import Any
 
 from shared.adapters.client_s3 import PATIENT, Patience, S3Place, s3_client
 from shared.adapters.digests_s3 import bare, expected
-from shared.adapters.objects_s3_writes import S3Writes
+from shared.adapters.objects_s3_copies import COPIED_AT_ONCE, S3Copies
 from shared.errors import KeyTaken, NotFound, Unavailable
 from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject
 
 
-class S3Objects(S3Writes):
-    def __init__(self, place: S3Place, patience: Patience = PATIENT) -> None:
-        super().__init__(place, patience)
+class S3Objects(S3Copies):
+    def __init__(
+        self,
+        place: S3Place,
+        patience: Patience = PATIENT,
+        *,
+        copied_at_once: int = COPIED_AT_ONCE,
+    ) -> None:
+        super().__init__(place, patience, copied_at_once)
         public = place.public_endpoint
         self._signer = s3_client(place, public) if public else self._client
 

@@ -41,9 +41,8 @@ class S3Writes:
                 Bucket=self._place.bucket,
                 Key=key,
                 Body=body,
-                ContentType=content_type,
-                Metadata={UPLOAD_ID: upload_id},
                 ChecksumCRC64NVME=base64_of(crc64(body)),
+                **self._facts(content_type, upload_id),
                 **condition,
             )
             return bare(answer["ETag"])
@@ -55,10 +54,9 @@ class S3Writes:
             answer = self._client.create_multipart_upload(
                 Bucket=self._place.bucket,
                 Key=key,
-                ContentType=content_type,
-                Metadata={UPLOAD_ID: upload_id},
                 ChecksumAlgorithm="CRC64NVME",
                 ChecksumType="FULL_OBJECT",
+                **self._facts(content_type, upload_id),
             )
             return answer["UploadId"]
 
@@ -82,7 +80,7 @@ class S3Writes:
     def complete_multipart(
         self, key: str, multipart_id: str, parts: Sequence[Part], *, over: str | None = None
     ) -> str:
-        listed: Any = [
+        listed = [
             {
                 "PartNumber": part.number,
                 "ETag": f'"{part.etag}"',
@@ -90,6 +88,16 @@ class S3Writes:
             }
             for part in parts
         ]
+        return self._completed(key, multipart_id, listed, over)
+
+    def _completed(
+        self,
+        key: str,
+        multipart_id: str,
+        parts: Sequence[Mapping[str, Any]],
+        over: str | None = None,
+    ) -> str:
+        listed: Any = parts
 
         def write(**condition: Any) -> str:
             answer = self._client.complete_multipart_upload(
@@ -108,7 +116,7 @@ class S3Writes:
                 # The answer to our own completion may have been lost: then the object is there.
                 if self.find(key) is None:
                     raise
-                raise _taken(key) from error
+                raise taken(key) from error
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         try:
@@ -157,6 +165,9 @@ class S3Writes:
         with self._asking(seen.key):
             return _at_once(self._client.delete_object(**said))
 
+    def _facts(self, content_type: str, upload_id: str) -> dict[str, Any]:
+        return {"ContentType": content_type, "Metadata": {UPLOAD_ID: upload_id}}
+
     def _head(self, key: str, **how: Any) -> Mapping[str, Any] | None:
         try:
             with self._asking(key):
@@ -175,10 +186,10 @@ class S3Writes:
             except NotFound as error:
                 if over is None:
                     raise
-                raise _taken(key) from error
+                raise taken(key) from error
         there = self.find(key)
         if over != (None if there is None else there.etag):
-            raise _taken(key)
+            raise taken(key)
         with self._asking(key):
             return str(write())
 
@@ -191,5 +202,5 @@ def _at_once(answer: Any) -> bool:
     return bool(answer["ResponseMetadata"]["RetryAttempts"] == 0)
 
 
-def _taken(key: str) -> KeyTaken:
+def taken(key: str) -> KeyTaken:
     return KeyTaken("There is another object under this key, or none.", key=key)

@@ -5,6 +5,7 @@ import pytest
 from shared.errors import NotFound
 from shared.ports import ObjectStore
 from tests.contract.object_conditions import Conditions
+from tests.contract.object_copies import Copies
 from tests.contract.object_writes import Writes
 from tests.support.objects import KEY, MIB, content, put
 
@@ -74,5 +75,5 @@ class Reads:
         assert store.url(KEY).endswith(KEY)
 
 
-class ObjectStoreContract(Writes, Conditions, Reads):
+class ObjectStoreContract(Writes, Copies, Conditions, Reads):
     """Provide `store`, and you are done."""

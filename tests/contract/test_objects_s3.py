@@ -15,7 +15,7 @@ from shared.errors import KeyTaken, Unavailable
 from shared.ports import ObjectStore
 from tests.contract.object_store import ObjectStoreContract
 from tests.support import weather
-from tests.support.objects import KEY, begin, content, put
+from tests.support.objects import FIVE, KEY, begin, content, put
 from tests.support.races import at_once
 from tests.support.waiting import eventually
 from tests.support.weather import weather_before
@@ -24,7 +24,7 @@ from tests.support.weather import weather_before
 class TestObjectsOnSeaweedFS(ObjectStoreContract):
     @pytest.fixture
     def store(self, bucket: S3Place) -> S3Objects:
-        return S3Objects(bucket)
+        return S3Objects(bucket, copied_at_once=FIVE)
 
     @pytest.mark.skip(
         reason="SeaweedFS 4.48 asks the condition before it completes, not while: several may win"
@@ -102,7 +102,7 @@ class TestWithoutConditionalWrites(ObjectStoreContract):
     def store(self, bucket: S3Place) -> Iterator[S3Objects]:
         with weather_before(bucket) as proxy:
             proxy.brings(weather.no_conditions, times=None)
-            yield S3Objects(proxy.place)
+            yield S3Objects(proxy.place, copied_at_once=FIVE)
 
     @pytest.mark.skip(reason="without conditions the database's row decides, not the store")
     def test_of_late_deletions_at_once_none_takes_what_came_after(
@@ -114,6 +114,9 @@ class TestWithoutConditionalWrites(ObjectStoreContract):
 
     @pytest.mark.skip(reason="without conditions the database's unique key decides, not the store")
     def test_of_sixteen_completions_at_once_one_wins(self, store: ObjectStore) -> None: ...
+
+    @pytest.mark.skip(reason="without conditions the database's unique key decides, not the store")
+    def test_of_sixteen_copies_at_once_one_wins(self, store: ObjectStore) -> None: ...
 
 
 def fetched(url: str) -> tuple[int, dict[str, str], bytes]:

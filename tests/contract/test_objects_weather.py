@@ -11,10 +11,11 @@ import pytest
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.objects_s3 import S3Objects
-from shared.errors import KeyTaken, Unavailable
+from shared.errors import KeyTaken, NotFound, Unavailable
 from shared.model.stored import Part, StoredObject
+from tests.contract.object_copies import copy
 from tests.support import weather
-from tests.support.objects import KEY, begin, content, etag_of, put, put_in_parts, seen
+from tests.support.objects import FIVE, KEY, begin, content, etag_of, put, put_in_parts, seen
 from tests.support.weather import Weather, impatient, weather_before
 
 
@@ -53,6 +54,66 @@ class TestBadWeather:
             put_in_parts(store, "large", b"y")
 
         assert content(store, "large") == b"y"
+
+    @pytest.mark.parametrize("size", [5, FIVE + 1])
+    def test_our_own_copy_whose_answer_was_lost_is_a_taken_key(
+        self, store: S3Objects, sky: Weather, size: int
+    ) -> None:
+        put(store, KEY, b"x" * size)
+        sky.brings(weather.the_answer_is_lost, to=lambda call: is_copied(call, "copy"))
+
+        with pytest.raises(KeyTaken):
+            copy(store, "copy")
+
+        assert (len(content(store, "copy")), seen(store, "copy").upload_id) == (size, "two")
+        assert list(store.open_multiparts()) == []
+
+    def test_a_store_that_copies_without_conditions_only_copies_in_parts(
+        self, store: S3Objects, sky: Weather
+    ) -> None:
+        sky.brings(weather.an_error(501, "NotImplemented"), to=weather.copies, times=None)
+        put(store, KEY, b"hello")
+        for key in ("one", "two"):
+            copy(store, key)
+
+        assert [status for call, status in sky.calls if weather.copies(call)] == [501]
+        assert content(store, "one") == content(store, "two") == b"hello"
+        with pytest.raises(KeyTaken):
+            copy(store, "two")
+
+    @pytest.mark.parametrize("size", [5, FIVE + 1])
+    def test_a_source_that_is_written_over_while_it_is_copied_lends_no_byte(
+        self, store: S3Objects, sky: Weather, size: int
+    ) -> None:
+        put(store, KEY, b"x" * size)
+
+        def written_over(call: weather.Call) -> weather.Answer:
+            store.delete([KEY])
+            put(store, KEY, b"y" * size)
+            return call.forward()
+
+        sky.brings(written_over, to=copies_bytes)
+        with pytest.raises(NotFound):
+            copy(store, "copy")
+
+        assert store.find("copy") is None
+        assert list(store.open_multiparts()) == []
+
+    def test_a_copy_whose_multipart_is_aborted_has_to_begin_again(
+        self, store: S3Objects, sky: Weather
+    ) -> None:
+        put(store, KEY, b"x" * (FIVE + 1))
+
+        def aborted(call: weather.Call) -> weather.Answer:
+            for each in store.open_multiparts():
+                store.abort_multipart(each.key, each.multipart_id)
+            return call.forward()
+
+        sky.brings(aborted, to=copies_bytes)
+        with pytest.raises(Unavailable):
+            copy(store, "copy")
+
+        assert store.find("copy") is None
 
     def test_a_write_that_was_reset_is_tried_again(self, store: S3Objects, sky: Weather) -> None:
         sky.brings(weather.nothing_is_done, to=weather.puts)
@@ -208,6 +269,15 @@ class TestBadWeather:
         assert config.signature_version == "s3v4"
 
 
+def is_copied(call: weather.Call, key: str) -> bool:
+    """Pick the request that makes the copy: the only one, or the completion of its parts."""
+    return key in call.path and (weather.copies(call) or weather.completes(call))
+
+
+def copies_bytes(call: weather.Call) -> bool:
+    return any(name.lower() == "x-amz-copy-source" for name in call.headers)
+
+
 def deletes(call: weather.Call) -> bool:
     return call.method == "DELETE"
 
@@ -223,6 +293,7 @@ def verbs(store: S3Objects, multipart_id: str, part: Part) -> Sequence[Callable[
         lambda: store.put_part(KEY, multipart_id, 1, 0, BytesIO(b"x")),
         lambda: store.complete_multipart(KEY, multipart_id, [part]),
         lambda: store.abort_multipart(KEY, multipart_id),
+        lambda: store.copy(KEY, "copy", etag="0", size=1, content_type="a/b", upload_id="u"),
         lambda: store.find(KEY),
         lambda: list(store.read(KEY, 0, 1)),
         lambda: store.delete([KEY]),

@@ -118,6 +118,11 @@ def parts(call: Call) -> bool:
     return "partNumber" in call.path
 
 
+def copies(call: Call) -> bool:
+    """Pick copies in one request."""
+    return puts(call) and any(name.lower() == "x-amz-copy-source" for name in call.headers)
+
+
 def completes(call: Call) -> bool:
     return call.method == "POST" and "uploadId" in call.path
 
@@ -257,13 +262,13 @@ def weather_before(place: S3Place, *, keeps_calls: bool = True) -> Iterator[Weat
 
 def impatient(place: S3Place, *, attempts: int = 2, seconds: float = 0.5) -> S3Objects:
     """Our store with shorter time-outs and fewer attempts than a worker gives it."""
-    store = S3Objects(place)
+    store = S3Objects(place, copied_at_once=5 * 1024**2)
     shorter = Config(
         connect_timeout=seconds,
         read_timeout=seconds,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    store._client = boto3.client(
+    store._client = store._copier = boto3.client(
         "s3",
         region_name=place.region,
         endpoint_url=place.endpoint,

@@ -1,0 +1,115 @@
+"""Objects copied inside an S3 bucket: the store moves the bytes, we send none.
+
+One request, or above a size parts of that size: S3 copies at most 5 GiB at once, and what would be
+one answer after minutes is many after seconds. A store that refuses a copy with a condition gets
+parts, too, because the completion of a multipart upload has a condition of its own.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from shared.adapters.client_s3 import NoConditions, Patience, S3Place, s3_client
+from shared.adapters.digests_s3 import bare
+from shared.adapters.objects_s3_writes import S3Writes, taken
+from shared.errors import AppError, KeyTaken, NotFound, Unavailable
+
+COPIED_AT_ONCE: Final = 256 * 1024**2  # bytes
+_COPY: Final = "CopyObject"
+_MOST_PARTS: Final = 10_000
+_THREADS: Final = 4
+_READ_SECONDS: Final = 120.0  # a store may be silent while it copies
+
+
+class S3Copies(S3Writes):
+    """Up to `copied_at_once` bytes are copied by one request; S3 wants from 5 MiB to 5 GiB."""
+
+    def __init__(
+        self, place: S3Place, patience: Patience, copied_at_once: int = COPIED_AT_ONCE
+    ) -> None:
+        super().__init__(place, patience)
+        slow = Patience(patience.connect_seconds, _READ_SECONDS, patience.attempts)
+        self._copier = s3_client(place, place.endpoint, slow)
+        self._copied_at_once = copied_at_once
+
+    def copy(
+        self, source: str, key: str, *, etag: str, size: int, content_type: str, upload_id: str
+    ) -> str:
+        facts = {"content_type": content_type, "upload_id": upload_id}
+        self._refuse_another(source, etag)
+        # Asked for, too: a store may have conditions of a PUT and ignore those of a copy.
+        if self.find(key) is not None:
+            raise taken(key)
+        if size == 0:
+            return self.put(key, b"", **facts)
+        said = {
+            "CopySource": {"Bucket": self._place.bucket, "Key": source},
+            "CopySourceIfMatch": f'"{etag}"',
+        }
+        with self._sourced(source, etag):
+            if size <= self._copied_at_once and _COPY not in self._unknown:
+                try:
+                    return self._copied(key, said, **facts)
+                except NoConditions:
+                    self._unknown.add(_COPY)
+            return self._copied_in_parts(key, size, said, **facts)
+
+    def _copied(self, key: str, said: Any, *, content_type: str, upload_id: str) -> str:
+        with self._asking(key):
+            answer = self._copier.copy_object(
+                Bucket=self._place.bucket,
+                Key=key,
+                MetadataDirective="REPLACE",
+                ChecksumAlgorithm="CRC64NVME",
+                IfNoneMatch="*",
+                **self._facts(content_type, upload_id),
+                **said,
+            )
+        return bare(answer["CopyObjectResult"]["ETag"])
+
+    def _copied_in_parts(self, key: str, size: int, said: Any, **facts: str) -> str:
+        multipart_id = self.begin_multipart(key, **facts)
+        length = max(self._copied_at_once, -(-size // _MOST_PARTS))
+
+        def part(start: int) -> dict[str, Any]:
+            number = start // length + 1
+            with self._asking(key):
+                answer = self._copier.upload_part_copy(
+                    Bucket=self._place.bucket,
+                    Key=key,
+                    UploadId=multipart_id,
+                    PartNumber=number,
+                    CopySourceRange=f"bytes={start}-{min(start + length, size) - 1}",
+                    **said,
+                )
+            return {"PartNumber": number, **_told(answer["CopyPartResult"])}
+
+        try:
+            with ThreadPoolExecutor(_THREADS) as threads:
+                parts = list(threads.map(part, range(0, size, length)))
+            return self._completed(key, multipart_id, parts)
+        except AppError:
+            with suppress(Unavailable):  # then a sweep aborts it
+                self.abort_multipart(key, multipart_id)
+            raise
+
+    @contextmanager
+    def _sourced(self, source: str, etag: str) -> Iterator[None]:
+        """Tell a source that is gone from a key that is taken: of one request S3 says both alike."""
+        try:
+            yield
+        except (KeyTaken, NotFound) as refusal:
+            self._refuse_another(source, etag)
+            if isinstance(refusal, NotFound):
+                raise Unavailable("objects", "The multipart upload is gone.") from refusal
+            raise
+
+    def _refuse_another(self, source: str, etag: str) -> None:
+        there = self.find(source)
+        if there is None or there.etag != etag:
+            raise NotFound("object")
+
+
+def _told(answer: Any) -> dict[str, Any]:
+    return {name: answer[name] for name in ("ETag", "ChecksumCRC64NVME") if name in answer}
