@@ -95,6 +95,12 @@ class Settings(BaseSettings):
     s3_access_key_id: Text = Field(None, description="Credentials; the SDK's own chain unless set.")
     s3_secret_access_key: Secret = Field(None, description="Credentials.")
     s3_session_token: Secret = Field(None, description="For temporary credentials.")
+    s3_copy_part_size: ByteSize = Field(
+        ByteSize(256 * 1024**2),
+        ge=5 * 1024**2,
+        le=5 * 1024**3,
+        description="The most that S3 copies in one request; what is larger is copied in parts.",
+    )
     staging_dir: Path | None = Field(
         None, description="Where chunks wait; DATA_DIR/staging unless set."
     )

@@ -141,7 +141,10 @@ def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
         secret_access_key=secret_key.get_secret_value() if secret_key else None,
         session_token=token.get_secret_value() if token else None,
     )
-    return HurriedS3Objects(place) if hurried else S3Objects(place)
+    at_once = settings.s3_copy_part_size
+    if hurried:
+        return HurriedS3Objects(place, copied_at_once=at_once)
+    return S3Objects(place, copied_at_once=at_once)
 
 
 def _profiles(settings: Settings) -> dict[str, Profile]:
