@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Protocol
 
 from shared.model.job import JobStatus, Shown
-from shared.model.stored import OpenMultipart, Part, StoredObject
+from shared.model.stored import OpenMultipart, Part, StoredObject, Written
 from shared.model.upload import Chunk
 
 
@@ -145,7 +145,7 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def holds(self, key: str, upload_id: str, written: bytes | Sequence[Part]) -> str | None:
+    def holds(self, key: str, upload_id: str, written: Written) -> str | None:
         """Return the ETag of what lies under `key` if it is this upload's and has these bytes."""
         ...
 

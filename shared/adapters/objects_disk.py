@@ -28,7 +28,7 @@ from shared.adapters.objects_disk_faults import begun, translated
 from shared.adapters.objects_disk_folders import blocks, expected_etag, keys_below, make_folder
 from shared.errors import Conflict, KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
-from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject
+from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject, Written
 
 _IN_THE_WAY: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)
 _SALT: Final = "sluice-object-link"
@@ -106,7 +106,7 @@ class DiskObjects:
             ):
                 path.unlink(missing_ok=True)
 
-    def holds(self, key: str, upload_id: str, written: bytes | Sequence[Part]) -> str | None:
+    def holds(self, key: str, upload_id: str, written: Written) -> str | None:
         there = self.find(key)
         if there is None or there.upload_id != upload_id:
             return None

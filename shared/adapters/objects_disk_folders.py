@@ -1,13 +1,13 @@
 """What lies in a folder of objects: keys, blocks, ETags, and folders that outlast the power."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from shared.adapters.durable import sync
-from shared.model.stored import Part
+from shared.model.stored import Copied, Written
 
 _BLOCK: Final = 256 * 1024
 
@@ -39,8 +39,10 @@ def make_folder(folder: Path) -> None:
         sync(folder.parent)
 
 
-def expected_etag(written: bytes | Sequence[Part]) -> str:
+def expected_etag(written: Written) -> str:
     """Return the ETag that we give to what was written, in S3's form for parts."""
+    if isinstance(written, Copied):
+        return written.etag
     if isinstance(written, bytes):
         etags = [hashlib.md5(written, usedforsecurity=False).hexdigest()]
     else:

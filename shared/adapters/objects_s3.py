@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from shared.adapters.client_s3 import PATIENT, Patience, S3Place, s3_client
+from shared.adapters.client_s3 import PATIENT, Patience, S3Place
 from shared.adapters.digests_s3 import bare, expected
 from shared.adapters.objects_s3_copies import COPIED_AT_ONCE, S3Copies
+from shared.adapters.objects_s3_direct import S3Direct
 from shared.errors import KeyTaken, NotFound, Unavailable
-from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject
+from shared.model.stored import UPLOAD_ID, OpenMultipart, StoredObject, Written
 
 
-class S3Objects(S3Copies):
+class S3Objects(S3Copies, S3Direct):
     def __init__(
         self,
         place: S3Place,
@@ -24,10 +25,8 @@ class S3Objects(S3Copies):
         copied_at_once: int = COPIED_AT_ONCE,
     ) -> None:
         super().__init__(place, patience, copied_at_once)
-        public = place.public_endpoint
-        self._signer = s3_client(place, public) if public else self._client
 
-    def holds(self, key: str, upload_id: str, written: bytes | Sequence[Part]) -> str | None:
+    def holds(self, key: str, upload_id: str, written: Written) -> str | None:
         head = self._head(key, ChecksumMode="ENABLED")
         if head is None or head["Metadata"].get(UPLOAD_ID) != upload_id:
             return None
@@ -41,21 +40,16 @@ class S3Objects(S3Copies):
         return there if agrees else None
 
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        with self._asking(key):
-            answer = self._client.get_object(
-                Bucket=self._place.bucket, Key=key, Range=f"bytes={start}-{stop - 1}"
-            )
-        return self._blocks(key, answer["Body"])
+        return self._read(key, start, stop)
+
+    def read_seen(self, key: str, etag: str, start: int, stop: int) -> Iterator[bytes]:
+        return self._read(key, start, stop, IfMatch=f'"{etag}"')
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
-        paginator = self._client.get_paginator("list_objects_v2")
-        pages = paginator.paginate(Bucket=self._place.bucket, StartAfter=after)
-        with self._asking("list"):
-            for page in pages:
-                for each in page.get("Contents", []):
-                    yield StoredObject(
-                        each["Key"], each["Size"], bare(each["ETag"]), "", each["LastModified"], {}
-                    )
+        return self._listed(StartAfter=after)
+
+    def waiting(self, prefix: str) -> Iterator[StoredObject]:
+        return self._listed(Prefix=prefix)
 
     def open_multiparts(self) -> Iterator[OpenMultipart]:
         paginator = self._client.get_paginator("list_multipart_uploads")
@@ -65,17 +59,13 @@ class S3Objects(S3Copies):
                     yield OpenMultipart(each["Key"], each["UploadId"], each["Initiated"])
 
     def presign(self, key: str, lifetime: timedelta, *, disposition: str, content_type: str) -> str:
-        url: str = self._signer.generate_presigned_url(
+        return self._signed(
             "get_object",
-            Params={
-                "Bucket": self._place.bucket,
-                "Key": key,
-                "ResponseContentDisposition": disposition,
-                "ResponseContentType": content_type,
-            },
-            ExpiresIn=int(lifetime.total_seconds()),
+            lifetime,
+            Key=key,
+            ResponseContentDisposition=disposition,
+            ResponseContentType=content_type,
         )
-        return url
 
     def url(self, key: str) -> str:
         endpoint = self._place.public_endpoint or self._place.endpoint
@@ -104,6 +94,22 @@ class S3Objects(S3Copies):
         }
         with self._asking(bucket):
             self._client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+
+    def _listed(self, **which: Any) -> Iterator[StoredObject]:
+        paginator = self._client.get_paginator("list_objects_v2")
+        with self._asking("list"):
+            for page in paginator.paginate(Bucket=self._place.bucket, **which):
+                for each in page.get("Contents", []):
+                    yield StoredObject(
+                        each["Key"], each["Size"], bare(each["ETag"]), "", each["LastModified"], {}
+                    )
+
+    def _read(self, key: str, start: int, stop: int, **condition: Any) -> Iterator[bytes]:
+        with self._asking(key):
+            answer = self._client.get_object(
+                Bucket=self._place.bucket, Key=key, Range=f"bytes={start}-{stop - 1}", **condition
+            )
+        return self._blocks(key, answer["Body"])
 
     def _blocks(self, key: str, body: Any) -> Iterator[bytes]:
         with self._asking(key), body:

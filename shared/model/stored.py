@@ -1,5 +1,6 @@
 """What object stores say of what they hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,6 +17,27 @@ class Part:
     length: int
     etag: str
     crc64: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartSeen:
+    """A part as the store tells of it, whoever sent it; `number` from 1, `length` in bytes."""
+
+    number: int
+    length: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Bytes that the store copied by itself; `etag` is what they have in the place they come from."""
+
+    length: int
+    crc64: int
+    etag: str
+
+
+Written = bytes | Sequence[Part] | Copied
 
 
 @dataclass(frozen=True, slots=True)

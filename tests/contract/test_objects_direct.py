@@ -1,0 +1,102 @@
+"""What a real S3 store lets clients do by themselves, with requests that we have signed."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+import requests
+
+from shared.adapters.client_s3 import S3Place
+from shared.adapters.objects_s3 import S3Objects
+from shared.errors import KeyTaken, NotFound
+from tests.support.objects import FIVE, content, seen
+from tests.support.waiting import eventually
+
+KEY = ".staging/direct/one"
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def store(bucket: S3Place) -> S3Objects:
+    return S3Objects(bucket)
+
+
+def put(url: str, body: bytes, content_type: str | None = None) -> int:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    return requests.put(url, data=body, headers=headers, timeout=10).status_code
+
+
+def test_a_signed_put_writes_under_its_key(store: S3Objects) -> None:
+    url = store.sign_put(KEY, MINUTE, size=5, content_type="text/plain")
+
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
+    assert put(url, b"hello", "text/plain") == 200
+    assert content(store, KEY) == b"hello"
+    assert [each.key for each in store.waiting(".staging/")] == [KEY]
+    assert list(store.waiting(".staging/direct/two")) == []
+
+
+def test_what_was_signed_can_not_be_changed(store: S3Objects) -> None:
+    url = store.sign_put(KEY, MINUTE, size=5, content_type="text/plain")
+
+    refused = [
+        put(url, b"hello!", "text/plain"),
+        put(url, b"hello", "text/html"),
+        put(url.replace("direct/one", "direct/two"), b"hello", "text/plain"),
+        requests.get(url, timeout=10).status_code,
+        requests.delete(url, timeout=10).status_code,
+    ]
+
+    assert refused == [403] * 5
+    assert store.find(KEY) is None
+
+
+def test_without_a_size_and_a_type_any_will_do(store: S3Objects) -> None:
+    url = store.sign_put(KEY, MINUTE, size=None, content_type=None)
+
+    assert [put(url, b"hello"), put(url, b"hello, again", "text/html")] == [200, 200]
+    assert content(store, KEY) == b"hello, again"
+
+
+def test_a_signed_request_ends(store: S3Objects) -> None:
+    url = store.sign_put(KEY, timedelta(seconds=1), size=None, content_type=None)
+
+    eventually(lambda: put(url, b"late") == 403, every=0.5)
+
+
+def test_parts_are_listed_as_they_come_and_joined_once(store: S3Objects) -> None:
+    multipart_id = store.begin_parts(KEY, content_type="text/plain")
+    sizes = {1: FIVE, 2: 3}
+    urls = {
+        number: store.sign_part(KEY, multipart_id, number, MINUTE, size=size)
+        for number, size in sizes.items()
+    }
+
+    assert put(urls[2], b"end") == 200
+    assert [(part.number, part.length) for part in store.parts(KEY, multipart_id)] == [(2, 3)]
+    assert put(urls[1], b"a" * (FIVE - 1)) == 403
+    assert put(urls[1], b"a" * FIVE) == 200
+    parts = list(store.parts(KEY, multipart_id))
+    store.join_parts(KEY, multipart_id, parts)
+
+    assert content(store, KEY) == b"a" * FIVE + b"end"
+    assert put(urls[2], b"END") == 404
+    with suppress(NotFound):  # S3 says so, SeaweedFS that it is done
+        store.join_parts(KEY, multipart_id, parts)
+    assert content(store, KEY) == b"a" * FIVE + b"end"
+    with pytest.raises(NotFound):
+        list(store.parts(KEY, multipart_id))
+
+
+def test_only_what_was_seen_is_read(store: S3Objects) -> None:
+    url = store.sign_put(KEY, MINUTE, size=None, content_type=None)
+    put(url, b"hello")
+    etag = seen(store, KEY).etag
+
+    assert b"".join(store.read_seen(KEY, etag, 1, 4)) == b"ell"
+    put(url, b"jello")
+    with pytest.raises(KeyTaken):
+        list(store.read_seen(KEY, etag, 0, 5))
+    store.delete([KEY])
+    with pytest.raises(NotFound):
+        list(store.read_seen(KEY, etag, 0, 5))
