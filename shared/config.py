@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         description="Disk space that is never used; with the embedded S3 at least 2 % of the disk.",
     )
 
+    s3_staging_prefix: str = Field(
+        ".staging/",
+        pattern="^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/$",
+        description="Where in the bucket lies what clients send straight there, until it is checked.",
+    )
     s3_use_uuid_prefix: bool = Field(True, description="Keys begin with the file's id.")
     s3_preserve_filename: bool = Field(True, description="Keys end with the file's name.")
     s3_folder_structure: str = Field(
@@ -155,6 +160,12 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(8, gt=0, description="How often a worker extends its lease.")
     max_attempts: int = Field(3, ge=1, description="How often a job is tried.")
     reconcile_seconds: float = Field(5, gt=0, description="How often forgotten work is looked for.")
+    adopt_seconds: float = Field(
+        15,
+        gt=0,
+        le=30,
+        description="How often what lies in the store uncalled-for is looked for, and its least age.",
+    )
     redispatch_seconds: float = Field(
         15, gt=0, description="When a job in a busy queue counts as forgotten."
     )

@@ -117,6 +117,12 @@ class NameTaken(Conflict):
     code = "name_taken"
 
 
+class DirectUnavailable(Conflict):
+    """There is no object store that clients could send bytes to by themselves."""
+
+    code = "direct_unavailable"
+
+
 class NotReceiving(Conflict):
     code = "upload_not_receiving"
 

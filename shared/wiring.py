@@ -24,10 +24,12 @@ from shared.model.media import Category
 from shared.model.policy import Profile, default_profile
 from shared.ports import Board, Clock, ObjectStore, Staging
 from shared.records import Records
+from shared.services.adopting import Adoption
 from shared.services.chunks import ChunkService
 from shared.services.claims import ClaimRules, ClaimService
 from shared.services.deliveries import DeliveryService
 from shared.services.describing import Describing
+from shared.services.direct import DirectService
 from shared.services.drafting import UploadRules
 from shared.services.events import Events
 from shared.services.files import FileService
@@ -38,6 +40,7 @@ from shared.services.measuring import Measuring
 from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper, SweepRules
+from shared.services.targets import TargetService
 from shared.services.uploads import UploadService
 from shared.services.webhooks import WebhookService
 
@@ -57,6 +60,8 @@ class Services:
     screening: Screening
     describing: Describing
     uploads: UploadService
+    targets: TargetService
+    adoption: Adoption
     chunks: ChunkService
     jobs: JobService
     claims: ClaimService
@@ -85,6 +90,7 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     screening = Screening(_profiles(settings), MagicSniffer())
     notifier = HttpNotifier(allow_private=settings.webhook_allow_private)
     jobs = JobService(records, board, dispatcher, clock)
+    direct = _direct(settings, records, objects, jobs)
     claims = ClaimService(records, staging, board, dispatcher, events, _claim_rules(settings))
     files = FileService(records, objects, board, dispatcher, events, clock)
     return Services(
@@ -96,7 +102,13 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         clock=clock,
         screening=screening,
         describing=describing,
-        uploads=UploadService(records, staging, screening, jobs, clock, _upload_rules(settings)),
+        uploads=UploadService(
+            records, staging, screening, jobs, direct, clock, _upload_rules(settings)
+        ),
+        targets=TargetService(records, direct, clock, _seconds(settings.presigned_url_expiry)),
+        adoption=Adoption(
+            records, direct, clock, settings.s3_staging_prefix, _seconds(settings.adopt_seconds)
+        ),
         chunks=ChunkService(records, staging, screening, settings.chunk_size),
         jobs=jobs,
         claims=claims,
@@ -105,14 +117,7 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         deliveries=DeliveryService(records, notifier, clock),
         sweeps=SweepService(
             Sweeper(
-                records,
-                staging,
-                objects,
-                board,
-                dispatcher,
-                events,
-                files,
-                clock,
+                *(records, staging, objects, board, dispatcher, events, files, direct, clock),
                 _sweep_rules(settings),
             )
         ),
@@ -147,6 +152,17 @@ def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
     return S3Objects(place, copied_at_once=at_once)
 
 
+def _direct(
+    settings: Settings, records: Records, objects: ObjectStore, jobs: JobService
+) -> DirectService:
+    straight = objects if isinstance(objects, S3Objects) else None
+    return DirectService(records, objects, straight, jobs, settings.allow_empty_files)
+
+
+def _seconds(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
 def _profiles(settings: Settings) -> dict[str, Profile]:
     sizes = {
         Category.IMAGE: settings.max_size_image,
@@ -170,6 +186,7 @@ def _upload_rules(settings: Settings) -> UploadRules:
         lifetime=timedelta(minutes=settings.upload_expiry_minutes),
         layout=settings.layout,
         allow_empty=settings.allow_empty_files,
+        staging_prefix=settings.s3_staging_prefix if settings.storage_backend == "s3" else None,
     )
 
 

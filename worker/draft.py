@@ -2,31 +2,31 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
-from shared.errors import Damaged
-from shared.model.digest import crc64
 from shared.model.policy import Verdict
-from shared.model.stored import Part
+from shared.model.stored import Copied, Part
 from shared.model.thumbnail import ThumbnailSpec
-from shared.ports import ObjectStore, Staging
+from shared.ports import ObjectStore
 from shared.services.claims import Claim, ClaimService
 from shared.services.screening import Screening
 from worker.images import Decoded, Limits
+from worker.source import Source
 from worker.watch import Stopping, Watch
 
 log = logging.getLogger(__name__)
 
-BLOCK_BYTES: Final = 256 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Each step returns it with more known. `body` is a small file's whole content."""
+    """Each step returns it with more known.
+
+    `body` is a small file's whole content; `copied` is what the store is to copy by itself.
+    """
 
     claim: Claim
     verdict: Verdict | None = None
@@ -34,6 +34,7 @@ class Draft:
     body: bytes | None = None
     multipart_id: str | None = None
     parts: Sequence[Part] = ()
+    copied: Copied | None = None
     decoded: Decoded | None = None
     etag: str | None = None
 
@@ -88,7 +89,7 @@ class Workbench:
     """What the steps may use. `undo` runs what was pushed on it unless the job publishes."""
 
     claims: ClaimService
-    staging: Staging
+    source: Source
     objects: ObjectStore
     screening: Screening
     watch: Watch
@@ -96,19 +97,3 @@ class Workbench:
     thumbnails: Sequence[ThumbnailSpec]
     limits: Limits
     parallel_parts: int
-
-    def blocks(self, claim: Claim) -> Iterator[bytes]:
-        """Yield the file's bytes in order, each chunk held against its checksum.
-
-        Raises `Damaged` when staging has not what was acknowledged.
-        """
-        if sum(chunk.length for chunk in claim.chunks) != claim.upload.received:
-            raise Damaged("The chunks are not all that was received.")
-        for chunk in claim.chunks:
-            length = checksum = 0
-            for block in self.staging.read(chunk, BLOCK_BYTES):
-                length += len(block)
-                checksum = crc64(block, checksum)
-                yield block
-            if (length, checksum) != (chunk.length, chunk.crc64):
-                raise Damaged("A staged chunk is not what was sent.", number=chunk.number)

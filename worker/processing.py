@@ -27,6 +27,7 @@ from shared.wiring import Services
 from worker import pipeline
 from worker.draft import Draft, Undo, Workbench
 from worker.images import Limits
+from worker.source import Source
 from worker.watch import Stopping, Watch
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ class Processing:
         services = self.services
         return Workbench(
             claims=services.claims,
-            staging=services.staging,
+            source=Source(services.staging, services.uploads.direct.direct_store),
             objects=services.objects,
             screening=services.screening,
             watch=watch,

@@ -6,17 +6,21 @@ import signal
 import socket
 import threading
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from shared import logs
 from shared.config import Settings, settings
 from shared.errors import Unavailable
 from shared.services.reconciling import Reconciler
-from shared.wiring import build
+from shared.wiring import Services, build
 
 log = logging.getLogger(__name__)
 
 _LEASE_ROUNDS: Final = 3
+
+
+class Rounds(Protocol):
+    def round(self) -> object: ...
 
 
 def main() -> None:
@@ -24,11 +28,20 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    run(made(settings()), settings().reconcile_seconds, stop)
+    services = build(settings())
+    rounds = made(settings(), services)
+    # In a thread of its own: a store that hangs must not hold up what rings for forgotten work.
+    adopting = threading.Thread(
+        target=run,
+        args=(services.adoption, settings().adopt_seconds, stop),
+        name="adopting",
+        daemon=True,
+    )
+    adopting.start()
+    run(rounds, settings().reconcile_seconds, stop)
 
 
-def made(chosen: Settings) -> Reconciler:
-    services = build(chosen)
+def made(chosen: Settings, services: Services) -> Reconciler:
     return Reconciler(
         records=services.records,
         dispatcher=services.claims.dispatcher,
@@ -42,12 +55,12 @@ def made(chosen: Settings) -> Reconciler:
     )
 
 
-def run(reconciler: Reconciler, pause_seconds: float, stop: threading.Event) -> None:
+def run(work: Rounds, pause_seconds: float, stop: threading.Event) -> None:
     """Do a round every `pause_seconds` until `stop`; an outage is waited out, and so is a bug."""
-    log.info("reconciler_started")
+    log.info("rounds_begun", extra={"work": type(work).__name__})
     while not stop.is_set():
         try:
-            reconciler.round()
+            work.round()
         except Unavailable as outage:
             log.warning("round_not_done", extra={"code": outage.code})
         except Exception:  # nobody else rings for forgotten work; the next round may not meet it

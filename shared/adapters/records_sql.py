@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shared.adapters.records_sql_audits import SqlAuditRows
+from shared.adapters.records_sql_direct import SqlDirectRows
 from shared.adapters.records_sql_expected import SqlExpectedRows
 from shared.adapters.records_sql_files import SqlFileRows, SqlQuotaRows
 from shared.adapters.records_sql_jobs import SqlJobRows, SqlLeaseRows
@@ -43,6 +44,7 @@ class SqlTransaction:
         self._connection = connection
         self.uploads = SqlUploadRows(connection)
         self.chunks = SqlChunkRows(connection)
+        self.direct = SqlDirectRows(connection)
         self.jobs = SqlJobRows(connection)
         self.steps = SqlStepRows(connection)
         self.files = SqlFileRows(connection)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     and_,
+    case,
     exists,
     func,
     literal,
@@ -22,6 +23,7 @@ from shared.adapters.sql_time import db_now
 from shared.adapters.tables import (
     chunks,
     deliveries,
+    direct,
     files,
     jobs,
     quotas,
@@ -29,7 +31,7 @@ from shared.adapters.tables import (
     webhooks,
 )
 from shared.model.lifecycle import JobState, UploadState
-from shared.model.upload import Chunk
+from shared.model.upload import Chunk, Transfer
 from shared.model.webhook import DeliveryState
 from shared.records import AuditedJob, AuditedUpload, Figures, Overdue, Room
 
@@ -56,6 +58,12 @@ class SqlAuditRows:
         these = page.subquery()
         columns = these.c
         own = chunks.c.upload_id == columns.id
+        chunked = select(func.coalesce(func.sum(chunks.c.length), 0)).where(own)
+        straight = exists().where(direct.c.upload_id == columns.id)
+        # What lies in the store has no chunks: it counts as one of the size that was sealed.
+        count = select(func.count()).where(own).scalar_subquery() + case((straight, 1), else_=0)
+        is_direct = columns.transfer == Transfer.DIRECT
+        staged = case((is_direct, columns.received), else_=chunked.scalar_subquery())
         statement = (
             select(
                 columns.id,
@@ -64,11 +72,8 @@ class SqlAuditRows:
                 columns.size,
                 columns.received,
                 columns.reserved,
-                select(func.count()).where(own).scalar_subquery().label("chunks"),
-                select(func.coalesce(func.sum(chunks.c.length), 0))
-                .where(own)
-                .scalar_subquery()
-                .label("staged"),
+                count.label("chunks"),
+                staged.label("staged"),
                 jobs.c.state.label("job_state"),
             )
             .outerjoin(jobs, jobs.c.upload_id == columns.id)

@@ -20,9 +20,9 @@ from sqlalchemy import (
 
 from shared.adapters.sql_rows import insert_unless_there, value
 from shared.adapters.sql_time import db_now
-from shared.adapters.tables import chunks, idempotency, jobs, objects, uploads
+from shared.adapters.tables import chunks, direct, idempotency, jobs, objects, uploads
 from shared.model.lifecycle import FINAL_UPLOADS, Event, UploadState, upload_change
-from shared.model.upload import Chunk, Upload
+from shared.model.upload import Chunk, Transfer, Upload
 from shared.records import ObjectState
 
 
@@ -37,12 +37,12 @@ class SqlUploadRows:
             "expires_at": db_now(lifetime),
         }
         statement = insert(uploads).values(columns).returning(uploads)
-        return _upload(self._connection.execute(statement).mappings().one())
+        return upload_of(self._connection.execute(statement).mappings().one())
 
     def find(self, upload_id: str) -> Upload | None:
         found = self._connection.execute(select(uploads).where(uploads.c.id == upload_id))
         row = found.mappings().first()
-        return None if row is None else _upload(row)
+        return None if row is None else upload_of(row)
 
     def add_bytes(self, upload_id: str, length: int, *, at: int | None, reserve: int) -> bool:
         open_here = and_(uploads.c.id == upload_id, uploads.c.state == UploadState.RECEIVING)
@@ -99,7 +99,7 @@ class SqlUploadRows:
             .order_by(uploads.c.expires_at)
             .limit(limit)
         )
-        return [_upload(row) for row in self._connection.execute(statement).mappings()]
+        return [upload_of(row) for row in self._connection.execute(statement).mappings()]
 
     def failed(self, older_than: timedelta, limit: int) -> list[Upload]:
         here = and_(uploads.c.state == UploadState.FAILED, or_(_has_chunks(), _has_room()))
@@ -123,13 +123,14 @@ class SqlUploadRows:
         intended = exists().where(
             objects.c.upload_id == uploads.c.id, objects.c.state != ObjectState.LINKED
         )
-        holds_nothing = ~or_(_has_chunks(), _has_room(), intended)
+        waiting = exists().where(direct.c.upload_id == uploads.c.id)
+        holds_nothing = ~or_(_has_chunks(), _has_room(), intended, waiting)
         here = and_(uploads.c.state.in_(FINAL_UPLOADS), holds_nothing)
         return self._since(older_than, limit, here)
 
     def known(self, upload_ids: Sequence[str]) -> dict[str, Upload]:
         statement = select(uploads).where(uploads.c.id.in_(upload_ids))
-        found = (_upload(row) for row in self._connection.execute(statement).mappings())
+        found = (upload_of(row) for row in self._connection.execute(statement).mappings())
         return {upload.id: upload for upload in found}
 
     def drop(self, upload_ids: Sequence[str]) -> None:
@@ -143,7 +144,7 @@ class SqlUploadRows:
             .order_by(uploads.c.updated_at)
             .limit(limit)
         )
-        return [_upload(row) for row in self._connection.execute(statement).mappings()]
+        return [upload_of(row) for row in self._connection.execute(statement).mappings()]
 
 
 class SqlChunkRows:
@@ -171,7 +172,8 @@ class SqlChunkRows:
 
 def is_alive() -> ColumnElement[bool]:
     """Say of a row of uploads that somebody may still work on it: it is open, or can be retried."""
-    retryable = and_(uploads.c.state == UploadState.FAILED, _has_chunks())
+    straight = and_(uploads.c.transfer == Transfer.DIRECT, _has_room())
+    retryable = and_(uploads.c.state == UploadState.FAILED, or_(_has_chunks(), straight))
     return or_(uploads.c.state.not_in(FINAL_UPLOADS), retryable)
 
 
@@ -183,5 +185,5 @@ def _has_room() -> ColumnElement[bool]:
     return uploads.c.reserved != 0
 
 
-def _upload(row: RowMapping) -> Upload:
-    return value(row, Upload, state=UploadState(row["state"]))
+def upload_of(row: RowMapping) -> Upload:
+    return value(row, Upload, state=UploadState(row["state"]), transfer=Transfer(row["transfer"]))

@@ -55,6 +55,7 @@ uploads = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
+    Column("transfer", String(16), nullable=False, server_default="chunked"),
     Index(None, "state", "expires_at"),
     Index(None, "state", "updated_at"),
 )
@@ -68,6 +69,17 @@ chunks = Table(
     Column("length", BigInteger, nullable=False),
     Column("crc64", String(16), nullable=False),
     Column("name", String(80), nullable=False),
+)
+
+direct = Table(
+    "direct",
+    metadata,
+    Column("upload_id", _ID, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("multipart_id", Text),
+    Column("etag", String(80)),
+    Column("is_cleared", Boolean, nullable=False),
+    Column("links_until", Instant),
 )
 
 idempotency = Table(

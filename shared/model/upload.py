@@ -3,17 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from shared.model.layout import Layout
 from shared.model.lifecycle import UploadState
 
 
+class Transfer(StrEnum):
+    """Which way the bytes come: as chunks through us, or straight to the object store."""
+
+    CHUNKED = "chunked"
+    DIRECT = "direct"
+
+
 @dataclass(frozen=True, slots=True)
 class NewUpload:
     """What a client says when it opens an upload. Sizes in bytes; `expires_in` in seconds.
 
-    `layout` is how its dialect names objects, None for the way of the settings.
+    `layout` is how its dialect names objects, None for the way of the settings; `open_for` is how
+    many seconds the upload stays open at least.
     """
 
     filename: str
@@ -30,6 +39,8 @@ class NewUpload:
     reference: str | None = None
     profile: str = "default"
     layout: Layout | None = None
+    transfer: Transfer = Transfer.CHUNKED
+    open_for: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,15 @@ class Upload:
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
+    transfer: Transfer = Transfer.CHUNKED
+
+    @property
+    def is_direct(self) -> bool:
+        return self.transfer is Transfer.DIRECT
+
+    @property
+    def is_receiving_directly(self) -> bool:
+        return self.is_direct and self.state is UploadState.RECEIVING
 
 
 @dataclass(frozen=True, slots=True)

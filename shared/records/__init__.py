@@ -18,6 +18,7 @@ from shared.records.audits import (
     Overdue,
     Room,
 )
+from shared.records.direct import DirectRows
 from shared.records.files import FileRows, ObjectRecord, ObjectRows, ObjectState, QuotaRows
 from shared.records.jobs import JobRows, LeaseRows, StepRows
 from shared.records.uploads import ChunkRows, UploadRows
@@ -28,6 +29,7 @@ __all__ = [
     "AuditedJob",
     "AuditedUpload",
     "ChunkRows",
+    "DirectRows",
     "Expected",
     "ExpectedRows",
     "Figures",
@@ -56,6 +58,9 @@ class Transaction(Protocol):
 
     @property
     def chunks(self) -> ChunkRows: ...
+
+    @property
+    def direct(self) -> DirectRows: ...
 
     @property
     def jobs(self) -> JobRows: ...

@@ -26,7 +26,7 @@ from shared.model.lifecycle import UploadState
 from shared.model.upload import Chunk, Receipt, Upload
 from shared.ports import Body, Staging
 from shared.records import Records, Transaction
-from shared.services.finding import find_upload, looked_up, not_receiving
+from shared.services.finding import find_upload, looked_up, not_receiving, refuse_direct
 from shared.services.intake import HEAD_BYTES, Intake
 from shared.services.screening import Screening
 
@@ -48,8 +48,7 @@ class ChunkService:
         """Store chunk `number` whole, or not at all.
 
         Raises `ChunkMisplaced` beyond the end or when it does not fill its place, `TooLarge` when
-        it is longer than the chunk size, `ChunkConflict` when other bytes are there, `BodyCut`, `DigestMismatch`,
-        `Unsupported`.
+        longer than the chunk size, `ChunkConflict`, `BodyCut`, `DigestMismatch`, `Unsupported`.
         """
         upload, before = self._open_or_repeated(caller, upload_id, number)
         length = self._expected_length(upload, number, body)
@@ -79,6 +78,7 @@ class ChunkService:
         caller.require(Scope.FILES_WRITE)
         with self.records.read() as rows:
             upload = find_upload(rows, caller, upload_id)
+        refuse_direct(upload)
         if upload.state is not UploadState.RECEIVING:
             raise not_receiving(upload)
         if offset != upload.received:
@@ -116,6 +116,7 @@ class ChunkService:
         caller.require(Scope.FILES_WRITE)
         with self.records.read() as rows:
             upload = find_upload(rows, caller, upload_id)
+            refuse_direct(upload)
             before = rows.chunks.of(upload_id, number) if number or upload.received else []
         if upload.state is not UploadState.RECEIVING and not before:
             raise not_receiving(upload)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from shared.errors import AppError, LeaseLost, OutcomeUnknown
+from shared.model.direct import Direct
 from shared.model.file import File
 from shared.model.job import Job, JobStatus, Outcome
 from shared.model.lifecycle import Event, JobState
@@ -35,6 +36,7 @@ class Claim:
     job: Job
     upload: Upload
     chunks: Sequence[Chunk]
+    direct: Direct | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,8 @@ class ClaimService:
         if job is None or upload is None:
             raise LeaseLost("Somebody else holds this job, or it has to wait.")
         rows.steps.end(job.id, Outcome.LOST)  # of the one whose lease ran out
-        return Claim(job, upload, rows.chunks.of(upload.id))
+        direct = rows.direct.find(upload.id) if upload.is_direct else None
+        return Claim(job, upload, rows.chunks.of(upload.id), direct)
 
     def _back(self, claim: Claim, outcome: Outcome, **changes: Any) -> None:
         with self.records.begin() as rows:

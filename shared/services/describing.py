@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.model.coverage import missing, received_ranges
+from shared.model.direct import Targets
 from shared.model.file import File, Thumbnail
 from shared.model.job import Job, JobStatus, StepRun
 from shared.model.lifecycle import FINAL_UPLOADS, UploadState
@@ -30,7 +31,7 @@ class Describing:
         whole, ended = upload.state in _WHOLE, upload.state in FINAL_UPLOADS
         ranges = [(0, upload.size)] if whole else received_ranges(upload, chunks)
         # Of what ended otherwise only the chunks that are kept are here, and none is waited for.
-        kept = sum(chunk.length for chunk in chunks) if ended and not whole else upload.received
+        kept = upload.received if whole else sum(chunk.length for chunk in chunks)
         return {
             "id": upload.id,
             "state": upload.state,
@@ -44,7 +45,22 @@ class Describing:
             "expires_at": when(upload.expires_at),
             "job_id": None if job is None else job.id,
             "file_id": upload.id if upload.state is UploadState.READY else None,
+            "transfer": upload.transfer,
         }
+
+    def targets(self, handed: Targets) -> dict[str, Any]:
+        targets = [
+            {
+                "number": target.number,
+                "method": "PUT",
+                "url": target.url,
+                "headers": dict(target.headers),
+                "offset": target.offset,
+                "size": target.size,
+            }
+            for target in handed.targets
+        ]
+        return {"targets": targets, "targets_expire_at": when(handed.expires_at)}
 
     def job(self, status: JobStatus) -> dict[str, Any]:
         job = status.job

@@ -3,14 +3,15 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.errors import FileEmpty, Unprocessable
+from shared.errors import DirectUnavailable, FileEmpty, Unprocessable
 from shared.model import naming
 from shared.model.caller import Caller
 from shared.model.digest import is_sha256
+from shared.model.direct import part_size
 from shared.model.layout import Layout, Named
 from shared.model.lifecycle import UploadState
 from shared.model.media import canonical
-from shared.model.upload import NewUpload, Upload
+from shared.model.upload import NewUpload, Transfer, Upload
 from shared.services.chunks import MOST_CHUNKS
 from shared.services.screening import Screening
 
@@ -19,7 +20,8 @@ from shared.services.screening import Screening
 class UploadRules:
     """`chunk_size` in bytes when the client names none; `lifetime` of an unfinished upload.
 
-    `layout` names the objects of those who have no way of their own.
+    `layout` names the objects of those who have no way of their own. What clients send straight to
+    the store waits below `staging_prefix`; None where there is no such store.
     """
 
     chunk_size: int
@@ -27,6 +29,13 @@ class UploadRules:
     layout: Layout
     max_chunks: int = MOST_CHUNKS
     allow_empty: bool = False
+    staging_prefix: str | None = None
+
+    def staged_key(self, upload_id: str) -> str:
+        """Return where an upload waits that goes straight to the store. Raises `DirectUnavailable`."""
+        if self.staging_prefix is None:
+            raise DirectUnavailable("Uploads straight to the store need STORAGE_BACKEND=s3.")
+        return f"{self.staging_prefix}direct/{upload_id}"
 
 
 def drafted(
@@ -73,8 +82,13 @@ def drafted(
         created_at=now,
         updated_at=now,
         expires_at=now,
+        transfer=new.transfer,
     )
-    return replace(upload, key=key_of(upload, new.layout or rules.layout))
+    key = key_of(upload, new.layout or rules.layout)
+    if rules.staging_prefix is not None and key.startswith(rules.staging_prefix):
+        # A link to write there would be a link to write over the finished file.
+        raise Unprocessable("This folder is the service's own.", pointer="/folder")
+    return replace(upload, key=key)
 
 
 def key_of(upload: Upload, layout: Layout, *, suffix: str = "") -> str:
@@ -91,6 +105,8 @@ def key_of(upload: Upload, layout: Layout, *, suffix: str = "") -> str:
 
 
 def _chunk_size(new: NewUpload, rules: UploadRules) -> int:
+    if new.transfer is Transfer.DIRECT:
+        return part_size(new.size, new.chunk_size)
     if new.chunk_size is None:
         least = -(-(new.size or 0) // rules.max_chunks)
         return max(rules.chunk_size, least)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
-from shared.errors import NotFound, NotReceiving, OutcomeUnknown, Unavailable
+from shared.errors import Conflict, NotFound, NotReceiving, OutcomeUnknown, Unavailable
 from shared.model.caller import Caller
 from shared.model.file import File
 from shared.model.job import Job
@@ -40,6 +40,11 @@ def find_file(rows: Transaction, caller: Caller, file_id: str, *, deleted: bool 
 
 def not_receiving(upload: Upload) -> NotReceiving:
     return NotReceiving(f"This upload is {upload.state}.", state=str(upload.state))
+
+
+def refuse_direct(upload: Upload) -> None:
+    if upload.is_direct:
+        raise Conflict("The bytes of this upload go straight to the object store.")
 
 
 def looked_up(

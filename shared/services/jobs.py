@@ -135,7 +135,9 @@ class JobService:
             again = rows.jobs.advance(job_id, Event.RETRY, attempts=0, outages=0, error=None)
             if again is None or not here:
                 raise Conflict(f"This job is {job.state}, not failed.", state=str(job.state))
-            if not rows.chunks.names(job.upload_id):
+            upload = rows.uploads.find(job.upload_id)
+            lies_in_store = upload is not None and upload.is_direct and upload.reserved
+            if not (lies_in_store or rows.chunks.names(job.upload_id)):
                 raise Conflict("The bytes of this upload are not kept any more.")
             rows.jobs.dispatched([job_id])
         self.announce(again)

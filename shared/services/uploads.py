@@ -2,33 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from uuid_utils.compat import uuid7
 
 from shared.errors import (
-    ChunksMissing,
     Conflict,
-    FileEmpty,
     NameTaken,
     OutcomeUnknown,
     QuotaExceeded,
-    Unprocessable,
 )
-from shared.model import coverage, naming
+from shared.model import naming
 from shared.model.caller import Caller, Scope
-from shared.model.digest import agreed_sha256
+from shared.model.direct import Direct
 from shared.model.job import Job, Outcome
 from shared.model.layout import Layout
 from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
+from shared.services.direct import DirectService
 from shared.services.drafting import UploadRules, drafted, key_of
 from shared.services.finding import find_upload, looked_up, not_receiving
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
 from shared.services.jobs import JobService
 from shared.services.screening import Screening
+from shared.services.sealing import seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,15 @@ class UploadService:
     staging: Staging
     screening: Screening
     jobs: JobService
+    direct: DirectService
     clock: Clock
     rules: UploadRules
 
     def open(self, caller: Caller, new: NewUpload, *, idempotency_key: str | None = None) -> Upload:
         """Open an upload and reserve its room; with a key, a repeat answers the first result.
 
-        Raises `Unprocessable`, `Unsupported`, `TooLarge`, `QuotaExceeded`, `IdempotencyMisuse`.
+        Raises `Unprocessable`, `Unsupported`, `TooLarge`, `QuotaExceeded`, `IdempotencyMisuse`,
+        `DirectUnavailable`.
         """
         caller.require(Scope.FILES_WRITE)
         upload = self._drafted(caller, new, str(uuid7()))
@@ -60,7 +62,7 @@ class UploadService:
                     first = first_result(rows, upload, idempotency_key, fingerprint_of(new))
                     if first is not None:
                         return first
-                return self._add(rows, upload, new.layout or self.rules.layout)
+                return self._add(rows, upload, new)
         except OutcomeUnknown as lost:
             return looked_up(self.records, lost, lambda rows: rows.uploads.find(upload.id))
 
@@ -97,7 +99,7 @@ class UploadService:
                     first = first_result(rows, upload, idempotency_key, said)
                     if first is not None:
                         return _job_of(rows, first)
-                upload = self._add(rows, upload, new.layout or self.rules.layout)
+                upload = self._add(rows, upload, new)
                 rows.uploads.add_bytes(upload.id, intake.length, at=0, reserve=0)
                 rows.chunks.add(intake.chunks)
                 rows.uploads.advance(upload.id, Event.SEAL)
@@ -112,7 +114,10 @@ class UploadService:
         caller.require(Scope.FILES_READ)
         with self.records.read() as rows:
             upload = find_upload(rows, caller, upload_id)
-            return UploadStatus(upload, rows.chunks.of(upload_id), rows.jobs.of_upload(upload_id))
+            chunks, job = rows.chunks.of(upload_id), rows.jobs.of_upload(upload_id)
+        return UploadStatus(
+            upload, self.direct.received(upload) if upload.is_direct else chunks, job
+        )
 
     def complete(
         self,
@@ -127,18 +132,16 @@ class UploadService:
         Raises `ChunksMissing` with the numbers, `NotReceiving`, `Unprocessable`.
         """
         caller.require(Scope.FILES_WRITE)
+        with self.records.read() as rows:
+            upload = find_upload(rows, caller, upload_id)
+        if upload.is_direct:
+            return self.direct.complete(caller, upload, total_chunks=total_chunks, sha256=sha256)
         try:
             with self.records.begin() as rows:
-                upload = find_upload(rows, caller, upload_id)
-                sealed = rows.uploads.advance(upload_id, Event.SEAL)
-                if not sealed:
-                    return _job_of(rows, upload)
-                # Read again: a chunk may have been committed before our update took the row.
-                upload = rows.uploads.find(upload_id) or upload
-                self._refuse_gaps(rows, upload, total_chunks)
-                size, agreed = upload.received, agreed_sha256(upload.sha256, sha256)
-                rows.uploads.settle(upload_id, size=size, sha256=agreed)
-                job = self.jobs.queue(rows, upload, size)
+                if not rows.uploads.advance(upload_id, Event.SEAL):
+                    return _job_of(rows, rows.uploads.find(upload_id) or upload)
+                sealed = seal(rows, upload_id, total_chunks, sha256, rules=self.rules)
+                job = self.jobs.queue(rows, sealed, sealed.received)
         except OutcomeUnknown as lost:
             job = looked_up(self.records, lost, lambda rows: rows.jobs.of_upload(upload_id))
         self.jobs.announce(job)
@@ -176,25 +179,16 @@ class UploadService:
         now = self.clock.now()
         return drafted(caller, new, upload_id, screening=self.screening, rules=self.rules, now=now)
 
-    def _add(self, rows: Transaction, upload: Upload, layout: Layout) -> Upload:
+    def _add(self, rows: Transaction, upload: Upload, new: NewUpload) -> Upload:
         if not rows.quotas.reserve(upload.tenant, upload.reserved):
             raise QuotaExceeded("This tenant's quota is used up.")
-        if not layout.is_unique:
+        layout = new.layout or self.rules.layout
+        if upload.is_direct or not layout.is_unique:
             upload = _with_a_key_of_its_own(rows, upload, layout)
-        return rows.uploads.add(upload, self.rules.lifetime)
-
-    def _refuse_gaps(self, rows: Transaction, upload: Upload, total_chunks: int | None) -> None:
-        chunks = rows.chunks.of(upload.id)
-        layout = coverage.layout_of(upload)
-        if layout is not None and total_chunks not in {None, layout.count}:
-            raise Unprocessable(f"This upload has {layout.count} chunks.", pointer="/total_chunks")
-        gaps = coverage.missing(upload, chunks, total_chunks)
-        if gaps:
-            raise ChunksMissing("Chunks are missing; see `missing`.", missing=gaps)
-        if total_chunks is not None and any(chunk.number >= total_chunks for chunk in chunks):
-            raise Unprocessable("More chunks have arrived.", pointer="/total_chunks")
-        if upload.received == 0 and not self.rules.allow_empty:
-            raise FileEmpty("The file is empty: no chunk has arrived.")
+        added = rows.uploads.add(upload, max(self.rules.lifetime, timedelta(seconds=new.open_for)))
+        if upload.is_direct:
+            rows.direct.add(Direct(upload.id, self.rules.staged_key(upload.id)))
+        return added
 
 
 def release(rows: Transaction, upload_id: str) -> None:

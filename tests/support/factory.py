@@ -12,6 +12,7 @@ from sqlalchemy import text
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.notify_http import HttpNotifier
 from shared.adapters.objects_disk import DiskObjects
+from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.records_sql import SqlRecords
 from shared.adapters.sniff_magic import MagicSniffer
 from shared.adapters.staging_disk import DiskStaging
@@ -23,10 +24,12 @@ from shared.model.layout import Layout
 from shared.model.policy import default_profile
 from shared.model.upload import NewUpload, Upload
 from shared.ports import ObjectStore
+from shared.services.adopting import Adoption
 from shared.services.chunks import ChunkService
 from shared.services.claims import Claim, ClaimRules, ClaimService
 from shared.services.deliveries import DeliveryService
 from shared.services.describing import Describing
+from shared.services.direct import DirectService
 from shared.services.drafting import UploadRules
 from shared.services.events import Events
 from shared.services.files import FileService
@@ -37,6 +40,7 @@ from shared.services.reconciling import Reconciler
 from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper
+from shared.services.targets import TargetService
 from shared.services.uploads import UploadService
 from shared.services.webhooks import WebhookService
 from shared.wiring import Services
@@ -48,7 +52,11 @@ from worker.processing import Processing
 CLAIMS: Final = ClaimRules(timedelta(seconds=30), timedelta(seconds=10), max_attempts=3)
 BY_ID: Final = Layout("{folder}/{id}_{name}")
 UPLOADS: Final = UploadRules(
-    chunk_size=8 * 1024**2, lifetime=timedelta(hours=1), layout=BY_ID, allow_empty=True
+    staging_prefix=".staging/",
+    chunk_size=8 * 1024**2,
+    lifetime=timedelta(hours=1),
+    layout=BY_ID,
+    allow_empty=True,
 )
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -233,7 +241,11 @@ def a_factory(
     screening = Screening({"default": default_profile()}, _SNIFFER)
     jobs = JobService(records, board, bell, clock)
     files = FileService(records, store, board, bell, events, clock)
-    sweeper = Sweeper(records, staging, store, board, bell, events, files, clock, SWEEP_RULES)
+    straight = store if isinstance(store, S3Objects) else None
+    direct = DirectService(records, store, straight, jobs)
+    sweeper = Sweeper(
+        records, staging, store, board, bell, events, files, direct, clock, SWEEP_RULES
+    )
     services = Services(
         settings=Settings(_env_file=None, data_dir=folder),
         records=records,
@@ -243,7 +255,9 @@ def a_factory(
         clock=clock,
         screening=screening,
         describing=describing,
-        uploads=UploadService(records, staging, screening, jobs, clock, uploads),
+        uploads=UploadService(records, staging, screening, jobs, direct, clock, uploads),
+        targets=TargetService(records, direct, clock, timedelta(hours=1)),
+        adoption=Adoption(records, direct, clock, ".staging/", timedelta(0)),
         chunks=ChunkService(records, staging, screening, UPLOADS.chunk_size),
         jobs=jobs,
         claims=ClaimService(records, staging, board, bell, events, claims),

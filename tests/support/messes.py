@@ -19,8 +19,10 @@ from shared.model.upload import Upload
 from shared.ports import ObjectStore, Staging
 from shared.services.claims import Claim
 from shared.services.describing import Describing
+from shared.services.direct import DirectService
 from shared.services.events import Events
 from shared.services.files import FileService
+from shared.services.jobs import JobService
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper, SweepRules
 from tests.support.workshop import ALICE, Bytes, EmptyBoard, RecordingDispatcher, Workshop
@@ -65,6 +67,7 @@ class Premises:
         events = Events(Describing("http://sluice", store))
         clock, records = SystemClock(), self.shop.records
         files = FileService(records, store, self.board, self.dispatcher, events, clock)
+        jobs = JobService(records, self.board, self.dispatcher, clock)
         return SweepService(
             Sweeper(
                 records=records,
@@ -74,6 +77,7 @@ class Premises:
                 dispatcher=self.dispatcher,
                 events=events,
                 files=files,
+                direct=DirectService(records, store, None, jobs),
                 clock=clock,
                 rules=replace(self.rules, **rules),
             )

@@ -22,6 +22,7 @@ from shared.model.upload import NewUpload, Upload
 from shared.services.chunks import ChunkService
 from shared.services.claims import ClaimRules, ClaimService
 from shared.services.describing import Describing
+from shared.services.direct import DirectService
 from shared.services.drafting import UploadRules
 from shared.services.events import Events
 from shared.services.files import FileService
@@ -130,12 +131,13 @@ def a_workshop(
     screening = Screening({"default": default_profile()}, MagicSniffer())
     events = Events(Describing("http://sluice", objects))
     jobs = JobService(records, board, dispatcher, clock)
+    direct = DirectService(records, objects, None, jobs)
     return Workshop(
         records=records,
         staging=staging,
         objects=objects,
         dispatcher=dispatcher,
-        uploads=UploadService(records, staging, screening, jobs, clock, rules),
+        uploads=UploadService(records, staging, screening, jobs, direct, clock, rules),
         chunks=ChunkService(records, staging, screening, rules.chunk_size),
         jobs=jobs,
         claims=ClaimService(records, staging, board, dispatcher, events, CLAIMS),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from shared.model.layout import Layout
-from shared.model.upload import NewUpload
+from shared.model.upload import NewUpload, Transfer
 
 _MOST_METADATA: Final = 16 * 1024
 _DEEPEST_METADATA: Final = 64
@@ -75,9 +75,10 @@ class UploadIn(FileFields):
     content_type: Annotated[Text, Field(max_length=255)] | None = None
     chunk_size: Annotated[int, Field(ge=1, le=2**30, description="Bytes.")] | None = None
     sha256: Sha256 | None = None
+    transfer: Literal["chunked", "direct"] = "chunked"
 
     def new(self) -> NewUpload:
-        return NewUpload(**self.model_dump())
+        return NewUpload(**self.model_dump() | {"transfer": Transfer(self.transfer)})
 
 
 class CompleteIn(Input):
@@ -87,6 +88,11 @@ class CompleteIn(Input):
 
 def _ids(text: Any) -> Any:
     return [part for part in text.split(",") if part] if isinstance(text, str) else text
+
+
+def _numbers(text: Any) -> Any:
+    parts = text.split(",") if isinstance(text, str) else text
+    return [int(part) if part.isascii() and part.isdecimal() else part for part in parts if part]
 
 
 def _of_query(text: Any) -> Any:
@@ -99,6 +105,17 @@ Flag = Annotated[bool, BeforeValidator(_of_query)]
 
 class Query(BaseModel):
     model_config = ConfigDict(extra="ignore")
+
+
+class TargetsQuery(Query):
+    numbers: (
+        Annotated[
+            list[Annotated[int, Field(ge=0, lt=10_000)]],
+            BeforeValidator(_numbers),
+            Field(min_length=1, max_length=100),
+        ]
+        | None
+    ) = None
 
 
 class JobsQuery(Query):

@@ -23,6 +23,26 @@ class UploadOut(Output):
     expires_at: datetime
     job_id: str | None
     file_id: str | None
+    transfer: str
+
+
+class TargetOut(Output):
+    number: int
+    method: str
+    url: str
+    headers: dict[str, str]
+    offset: int
+    size: int | None
+
+
+class TargetsOut(Output):
+    targets: list[TargetOut]
+    targets_expire_at: datetime
+
+
+class OpenedOut(UploadOut):
+    targets: list[TargetOut] | None = None
+    targets_expire_at: datetime | None = None
 
 
 class ReceiptOut(Output):

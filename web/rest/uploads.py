@@ -10,8 +10,8 @@ from shared.errors import Invalid
 from web.auth import caller
 from web.requests import RequestBody, content_sha256, idempotency_key
 from web.rest.documented import answers
-from web.rest.inputs import CompleteIn, UploadIn
-from web.rest.outputs import JobOut, ReceiptOut, UploadOut
+from web.rest.inputs import CompleteIn, TargetsQuery, UploadIn
+from web.rest.outputs import JobOut, OpenedOut, ReceiptOut, TargetsOut, UploadOut
 from web.services import services
 
 bp = APIBlueprint("uploads", __name__, url_prefix="/api/v1/uploads", tag="Uploads")
@@ -19,11 +19,16 @@ bp = APIBlueprint("uploads", __name__, url_prefix="/api/v1/uploads", tag="Upload
 
 @bp.post("")
 @bp.input(UploadIn, arg_name="new")
-@answers({201: UploadOut}, problems=(413, 415))
+@answers({201: OpenedOut}, problems=(409, 413, 415))
 def open_upload(new: UploadIn) -> Any:
-    """Open an upload; the answer says which chunk size to use and until when it lives."""
+    """Open an upload; the answer says which chunk size to use and until when it lives.
+
+    With `transfer: "direct"` it also has signed requests to send the bytes straight to the store.
+    """
     opened = services().uploads.open(caller(), new.new(), idempotency_key=idempotency_key(request))
     described = services().describing.upload(opened, (), None)
+    if opened.is_receiving_directly:
+        described |= services().describing.targets(services().targets.sign(caller(), opened.id))
     return described, HTTPStatus.CREATED, {"Location": services().describing.upload_url(opened.id)}
 
 
@@ -46,6 +51,15 @@ def show_upload(upload_id: str) -> Any:
     status = services().uploads.status(caller(), upload_id)
     described = services().describing.upload(status.upload, status.chunks, status.job)
     return described, {"Cache-Control": "no-store"}
+
+
+@bp.get("/<upload_id>/targets")
+@bp.input(TargetsQuery, location="query", arg_name="query")
+@answers({200: TargetsOut}, problems=(404, 409))
+def sign_targets(upload_id: str, query: TargetsQuery) -> Any:
+    """Sign requests of a direct upload again: for these parts, or the first hundred missing."""
+    handed = services().targets.sign(caller(), upload_id, numbers=query.numbers)
+    return services().describing.targets(handed), {"Cache-Control": "no-store"}
 
 
 @bp.post("/<upload_id>/complete")

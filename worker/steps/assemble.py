@@ -1,5 +1,6 @@
 """One pass over the bytes: their SHA-256, and the parts of the object.
 
+What lies in the store already is read and not sent again: the store copies it at the end.
 Parts are cut from the sequence, ignoring the borders of chunks: equal, and as large as it takes to
 stay within 10,000. A small file is kept in memory for one PUT. Nothing is readable under the final
 key until `publish` completes it.
@@ -14,8 +15,10 @@ from io import BytesIO
 from typing import Final
 
 from shared.errors import Rejected
+from shared.model.digest import crc64
+from shared.model.direct import Direct
 from shared.model.naming import thumbnail_key
-from shared.model.stored import Part
+from shared.model.stored import Copied, Part
 from shared.services.claims import Claim
 from worker import images
 from worker.draft import Draft, Workbench
@@ -38,7 +41,9 @@ def assemble(draft: Draft, bench: Workbench) -> Draft:
     bench.claims.intend(claim, [upload.key, *(thumbnail_key(upload.id, name) for name in names)])
     sha256 = hashlib.sha256()
     blocks = _hashed(_noted(bench, claim), sha256)
-    if upload.received <= SMALL_BYTES:
+    if claim.direct is not None:
+        draft = _read_through(draft, claim.direct, blocks)
+    elif upload.received <= SMALL_BYTES:
         draft = replace(draft, body=b"".join(blocks))
     else:
         multipart_id = bench.objects.begin_multipart(
@@ -62,6 +67,19 @@ def assemble(draft: Draft, bench: Workbench) -> Draft:
 def part_length(size: int) -> int:
     """Return the length of all parts but the last of an object of `size` bytes."""
     return max(SMALL_BYTES, -(-size // _MOST_PARTS))
+
+
+def _read_through(draft: Draft, direct: Direct, blocks: Iterator[bytes]) -> Draft:
+    """Sum up what lies in the store already; keep what the next steps would read again, if small."""
+    length = checksum = 0
+    kept: list[bytes] | None = [] if draft.claim.upload.received <= SMALL_BYTES else None
+    for block in blocks:
+        length += len(block)
+        checksum = crc64(block, checksum)
+        if kept is not None:
+            kept.append(block)
+    copied = Copied(length, checksum, direct.etag or "")
+    return replace(draft, copied=copied, body=None if kept is None else b"".join(kept))
 
 
 def _sent(
@@ -136,7 +154,7 @@ def _hashed(blocks: Iterator[bytes], sha256: "hashlib._Hash") -> Iterator[bytes]
 def _noted(bench: Workbench, claim: Claim) -> Iterator[bytes]:
     """Pass the blocks on; stop when the job is not ours, and say now and then how far it is."""
     done, noted_at = 0, time.monotonic()
-    for block in bench.blocks(claim):
+    for block in bench.source.blocks(claim):
         yield block
         done += len(block)
         if time.monotonic() - noted_at >= _NOTE_SECONDS:

@@ -1,11 +1,10 @@
 """Decide from the head what the file is, and whether it is allowed here."""
 
 from dataclasses import replace
-from itertools import islice
 
 from shared.errors import TooLarge, Unsupported
 from shared.services.intake import HEAD_BYTES
-from worker.draft import BLOCK_BYTES, Draft, Workbench
+from worker.draft import Draft, Workbench
 
 
 def inspect(draft: Draft, bench: Workbench) -> Draft:
@@ -14,17 +13,13 @@ def inspect(draft: Draft, bench: Workbench) -> Draft:
     Raises `Damaged` instead when staging has not what was acknowledged.
     """
     claim = draft.claim
-    head = b""
-    for chunk in claim.chunks:
-        for block in islice(bench.staging.read(chunk, BLOCK_BYTES), 1):
-            head += block
-        if len(head) >= HEAD_BYTES:
-            break
+    head = bench.source.head(claim, HEAD_BYTES)
     try:
-        verdict = bench.screening.judge(claim.upload, head[:HEAD_BYTES], claim.upload.received)
+        verdict = bench.screening.judge(claim.upload, head, claim.upload.received)
     except (Unsupported, TooLarge):
-        # Nobody is refused for bytes that only our staging made of theirs.
-        for _ in bench.blocks(claim):
-            bench.watch.check()
+        if claim.direct is None:
+            # Nobody is refused for bytes that only our staging made of theirs.
+            for _ in bench.source.blocks(claim):
+                bench.watch.check()
         raise
     return replace(draft, verdict=verdict)

@@ -10,14 +10,15 @@ nothing is left to do that with, and the job waits to be claimed again.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.errors import Conflict, KeyTaken, LeaseLost, Unavailable
+from shared.errors import Conflict, KeyTaken, LeaseLost, NotFound, Unavailable
 from shared.model.naming import thumbnail_key
-from shared.model.stored import Part
+from shared.model.stored import Copied, Written
 from worker.draft import Draft, Workbench
+from worker.source import unsealed
 
 Write = Callable[[str | None], object]  # over what has this ETag; with None create-only
 
@@ -27,7 +28,9 @@ def publish(draft: Draft, bench: Workbench) -> Draft:
     if verdict is None or draft.sha256 is None:
         raise ValueError("publish runs after inspect and assemble")
     bench.watch.check()
-    if draft.multipart_id is None:
+    if draft.copied is not None:
+        etag = _copied(draft, bench, draft.copied, verdict.content_type)
+    elif draft.multipart_id is None:
         key, body = draft.claim.upload.key, draft.body or b""
         etag = _put(draft, bench, key, body, verdict.content_type)
     else:
@@ -57,9 +60,27 @@ def _completed(draft: Draft, bench: Workbench, multipart_id: str) -> str:
     return _written(draft, bench, key, draft.parts, write)
 
 
-def _written(
-    draft: Draft, bench: Workbench, key: str, written: bytes | Sequence[Part], write: Write
-) -> str:
+def _copied(draft: Draft, bench: Workbench, copied: Copied, content_type: str) -> str:
+    direct, upload = draft.claim.direct, draft.claim.upload
+    if direct is None:
+        raise ValueError("only what a client has sent to the store is copied there")
+    try:
+        bench.objects.copy(
+            direct.key,
+            upload.key,
+            etag=copied.etag,
+            size=copied.length,
+            content_type=content_type,
+            upload_id=upload.id,
+        )
+    except KeyTaken:
+        pass  # maybe by us; a look says
+    except NotFound as error:
+        raise unsealed(is_there=bench.objects.find(direct.key) is not None) from error
+    return _seen(draft, bench, upload.key, copied)
+
+
+def _written(draft: Draft, bench: Workbench, key: str, written: Written, write: Write) -> str:
     try:
         write(None)
     except KeyTaken:
@@ -71,7 +92,7 @@ def _seen(
     draft: Draft,
     bench: Workbench,
     key: str,
-    written: bytes | Sequence[Part],
+    written: Written,
     write: Write | None = None,
 ) -> str:
     """Return the ETag of what lies under the key, once it is sure that this is what was written.

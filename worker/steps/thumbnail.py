@@ -15,7 +15,7 @@ def thumbnail(draft: Draft, bench: Workbench) -> Draft:
     if not images.supports(verdict.content_type):
         return draft
     blocks: Iterator[bytes]
-    blocks = iter((draft.body,)) if draft.body is not None else bench.blocks(draft.claim)
+    blocks = iter((draft.body,)) if draft.body is not None else bench.source.blocks(draft.claim)
     decoded = images.decode(
         blocks,
         content_type=verdict.content_type,

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.services.sweeps.audits import audit, reread
+from shared.services.sweeps.direct import direct_leftovers
 from shared.services.sweeps.files import deleted_files, expired_files
 from shared.services.sweeps.multiparts import multiparts
 from shared.services.sweeps.objects import object_orphans
@@ -34,6 +35,12 @@ SWEEPS: Final = (
         timedelta(minutes=10),
         staging_orphans,
         "staged bytes that no chunk refers to",
+    ),
+    Sweep(
+        "direct-leftovers",
+        timedelta(minutes=1),
+        direct_leftovers,
+        "what uploads straight to the store have left in its staging prefix",
     ),
     Sweep(
         "object-orphans",

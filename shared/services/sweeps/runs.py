@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from shared.ports import Board, Clock, Dispatcher, ObjectStore, Staging
 from shared.records import Records
+from shared.services.direct import DirectService
 from shared.services.events import Events
 from shared.services.files import FileService
 
@@ -55,6 +56,7 @@ class Sweeper:
     dispatcher: Dispatcher
     events: Events
     files: FileService
+    direct: DirectService
     clock: Clock
     rules: SweepRules
 

@@ -18,6 +18,8 @@ def expired_uploads(sweeper: Sweeper, run: Run) -> None:
 
 
 def _expire(sweeper: Sweeper, upload: Upload) -> bool:
+    if upload.is_direct and sweeper.direct.adopt(upload) is not None:
+        return False  # it had arrived: the store has acknowledged it
     with sweeper.records.begin() as rows:
         if not rows.uploads.advance(upload.id, Event.EXPIRE):
             return False

@@ -1,0 +1,90 @@
+"""Rows of uploads that go straight to the object store."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from shared.adapters.records_sql_uploads import is_alive, upload_of
+from shared.adapters.sql_rows import value
+from shared.adapters.sql_time import db_now
+from shared.adapters.tables import direct, uploads
+from shared.model.direct import Direct
+from shared.model.lifecycle import UploadState
+from shared.model.upload import Upload
+
+
+class SqlDirectRows:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, new: Direct) -> None:
+        self._connection.execute(insert(direct).values(asdict(new)))
+
+    def find(self, upload_id: str) -> Direct | None:
+        found = self._connection.execute(select(direct).where(direct.c.upload_id == upload_id))
+        row = found.mappings().first()
+        return None if row is None else value(row, Direct)
+
+    def begun(self, upload_id: str, multipart_id: str) -> bool:
+        first = and_(direct.c.upload_id == upload_id, direct.c.multipart_id.is_(None))
+        statement = update(direct).where(first).values(multipart_id=multipart_id)
+        return self._connection.execute(statement).rowcount == 1
+
+    def signed(self, upload_id: str, lifetime: timedelta) -> None:
+        until = db_now(lifetime)
+        is_later = or_(direct.c.links_until.is_(None), direct.c.links_until < until)
+        statement = update(direct).where(direct.c.upload_id == upload_id)
+        latest = case((is_later, until), else_=direct.c.links_until)
+        self._connection.execute(statement.values(links_until=latest))
+
+    def seal(self, upload_id: str, etag: str) -> None:
+        statement = update(direct).where(direct.c.upload_id == upload_id).values(etag=etag)
+        self._connection.execute(statement)
+
+    def is_awaited(self) -> bool:
+        statement = select(exists().where(_here(), uploads.c.state == UploadState.RECEIVING))
+        return bool(self._connection.execute(statement).scalar_one())
+
+    def receiving(self, keys: Sequence[str]) -> list[Upload]:
+        statement = (
+            select(uploads)
+            .join(direct, _here())
+            .where(direct.c.key.in_(keys), uploads.c.state == UploadState.RECEIVING)
+        )
+        return [upload_of(row) for row in self._connection.execute(statement).mappings()]
+
+    def ended(self, slack: timedelta, limit: int) -> list[Direct]:
+        due = or_(~direct.c.is_cleared, _is_over(slack))
+        statement = (
+            select(direct)
+            .where(due, ~exists().where(_here(), is_alive()))
+            .order_by(direct.c.upload_id)
+            .limit(limit)
+        )
+        return [value(row, Direct) for row in self._connection.execute(statement).mappings()]
+
+    def cleared(self, upload_id: str, slack: timedelta) -> None:
+        this = direct.c.upload_id == upload_id
+        self._connection.execute(delete(direct).where(this, _is_over(slack)))
+        self._connection.execute(update(direct).where(this).values(is_cleared=True))
+
+
+def _is_over(slack: timedelta) -> ColumnElement[bool]:
+    return or_(direct.c.links_until.is_(None), direct.c.links_until <= db_now(-slack))
+
+
+def _here() -> ColumnElement[bool]:
+    return direct.c.upload_id == uploads.c.id

@@ -1,0 +1,45 @@
+"""Rows of uploads that go straight to the object store."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from shared.model.direct import Direct
+from shared.model.upload import Upload
+
+
+class DirectRows(Protocol):
+    """A row stands before its object, and goes only when nothing can be written there any more."""
+
+    def add(self, direct: Direct) -> None: ...
+
+    def find(self, upload_id: str) -> Direct | None: ...
+
+    def begun(self, upload_id: str, multipart_id: str) -> bool:
+        """Note the multipart upload; False when there is one already."""
+        ...
+
+    def signed(self, upload_id: str, lifetime: timedelta) -> None:
+        """Note that targets were handed out that work that long."""
+        ...
+
+    def seal(self, upload_id: str, etag: str) -> None: ...
+
+    def is_awaited(self) -> bool:
+        """Say whether any upload is still receiving its bytes there."""
+        ...
+
+    def receiving(self, keys: Sequence[str]) -> list[Upload]:
+        """Return the uploads, still receiving, whose bytes wait under one of these keys."""
+        ...
+
+    def ended(self, slack: timedelta, limit: int) -> list[Direct]:
+        """Return those to clear: of uploads that nobody works on any more.
+
+        Once at their end, and once more when their last target has not worked for `slack`.
+        """
+        ...
+
+    def cleared(self, upload_id: str, slack: timedelta) -> None:
+        """Note that nothing lies there; forget the row if nothing can come any more."""
+        ...

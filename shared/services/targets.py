@@ -1,0 +1,98 @@
+"""What clients are handed who send their bytes straight to the object store: signed requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from shared.errors import ChunkMisplaced, Conflict
+from shared.model import coverage
+from shared.model.caller import Caller, Scope
+from shared.model.direct import Direct, Target, Targets, is_parted
+from shared.model.lifecycle import UploadState
+from shared.model.upload import Upload
+from shared.ports import Clock
+from shared.records import Records
+from shared.services.direct import DirectService, as_chunks
+from shared.services.finding import find_upload, not_receiving
+
+MOST_TARGETS: Final = 100
+_SHORTEST: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetService:
+    """`links` is how long targets work when nothing else is said."""
+
+    records: Records
+    direct: DirectService
+    clock: Clock
+    links: timedelta
+
+    def sign(
+        self,
+        caller: Caller,
+        upload_id: str,
+        *,
+        numbers: Sequence[int] | None = None,
+        lifetime: timedelta | None = None,
+    ) -> Targets:
+        """Sign requests for these parts, or for the first hundred that are missing.
+
+        They work no longer than the upload is open. Raises `NotReceiving`, `Conflict` when the
+        upload does not go this way, `ChunkMisplaced` beyond its end.
+        """
+        caller.require(Scope.FILES_WRITE)
+        with self.records.read() as rows:
+            upload, direct = find_upload(rows, caller, upload_id), rows.direct.find(upload_id)
+        if direct is None:
+            raise Conflict("This upload does not go straight to the object store.")
+        if upload.state is not UploadState.RECEIVING:
+            raise not_receiving(upload)
+        if is_parted(upload) and direct.multipart_id is None:
+            direct = self._begun(upload, direct)
+        wanted = self._missing(upload, direct) if numbers is None else _known(upload, numbers)
+        now = self.clock.now()
+        lifetime = max(_SHORTEST, min(lifetime or self.links, upload.expires_at - now))
+        with self.records.begin() as rows:
+            # Before they are out: nothing may be written later than the row knows.
+            rows.direct.signed(upload.id, lifetime)
+        signed = [self._signed(upload, direct, number, lifetime) for number in wanted]
+        return Targets(signed, now + lifetime)
+
+    def _missing(self, upload: Upload, direct: Direct) -> list[int]:
+        here = as_chunks(upload, self.direct.parts(upload, direct))
+        return coverage.missing(upload, here, 1)[:MOST_TARGETS]
+
+    def _begun(self, upload: Upload, direct: Direct) -> Direct:
+        """Begin the multipart upload, once."""
+        store = self.direct.store
+        multipart_id = store.begin_parts(direct.key, content_type=upload.declared_type)
+        with self.records.begin() as rows:
+            is_ours = rows.direct.begun(upload.id, multipart_id)
+            known = rows.direct.find(upload.id)
+        if not is_ours:
+            self.direct.objects.abort_multipart(direct.key, multipart_id)
+        if known is None:
+            raise not_receiving(upload)
+        return known
+
+    def _signed(self, upload: Upload, direct: Direct, number: int, lifetime: timedelta) -> Target:
+        store, layout = self.direct.store, coverage.layout_of(upload)
+        if layout is not None and direct.multipart_id is not None:
+            size = layout.length(number)
+            url = store.sign_part(direct.key, direct.multipart_id, number + 1, lifetime, size=size)
+            return Target(number, url, number * layout.chunk_size, size)
+        kind = upload.declared_type
+        url = store.sign_put(direct.key, lifetime, size=upload.size, content_type=kind)
+        return Target(0, url, 0, upload.size, {} if kind is None else {"Content-Type": kind})
+
+
+def _known(upload: Upload, numbers: Sequence[int]) -> Sequence[int]:
+    layout = coverage.layout_of(upload)
+    for number in numbers:
+        if layout is not None:
+            layout.length(number)
+        elif number:
+            raise ChunkMisplaced("This upload is one request.", total_chunks=1)
+    return numbers

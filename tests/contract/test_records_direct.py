@@ -1,0 +1,122 @@
+"""What every database must do with uploads that go straight to the object store."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.model.direct import Direct
+from shared.model.lifecycle import Event, UploadState
+from shared.model.upload import Transfer, Upload
+from shared.records import Transaction
+from tests.support.builders import an_upload
+
+NOW = timedelta()
+HOUR = timedelta(hours=1)
+
+
+def an_open_one(rows: Transaction, **said: Any) -> tuple[Upload, Direct]:
+    upload = rows.uploads.add(an_upload(transfer=Transfer.DIRECT, **said), HOUR)
+    direct = Direct(upload.id, f".staging/direct/{upload.id}")
+    rows.direct.add(direct)
+    return upload, direct
+
+
+def test_a_row_comes_back_as_it_was_put_in(rows: Transaction) -> None:
+    upload, direct = an_open_one(rows)
+
+    assert rows.direct.find(upload.id) == direct
+    found = rows.uploads.find(upload.id)
+    assert found is not None
+    assert (found.transfer, found.is_receiving_directly) == (Transfer.DIRECT, True)
+    assert rows.direct.find(an_upload().id) is None
+
+
+def test_of_two_multipart_uploads_the_first_stays(rows: Transaction) -> None:
+    upload, _ = an_open_one(rows)
+
+    noted = [rows.direct.begun(upload.id, name) for name in ("first", "second")]
+
+    known = rows.direct.find(upload.id)
+    assert noted == [True, False]
+    assert known is not None
+    assert known.multipart_id == "first"
+
+
+def test_the_latest_link_counts_whichever_was_handed_out_last(rows: Transaction) -> None:
+    upload, _ = an_open_one(rows)
+
+    def until() -> Any:
+        found = rows.direct.find(upload.id)
+        return found and found.links_until
+
+    rows.direct.signed(upload.id, HOUR)
+    longest = until()
+    rows.direct.signed(upload.id, NOW)
+
+    assert until() == longest
+    rows.direct.signed(upload.id, 2 * HOUR)
+    assert until() > longest
+
+
+def test_only_what_is_receiving_is_awaited_and_found_by_its_key(rows: Transaction) -> None:
+    assert not rows.direct.is_awaited()
+    upload, direct = an_open_one(rows)
+    other, theirs = an_open_one(rows)
+    keys = [direct.key, theirs.key, ".staging/direct/unknown"]
+
+    assert rows.direct.is_awaited()
+    rows.uploads.advance(other.id, Event.SEAL)
+    assert [found.id for found in rows.direct.receiving(keys)] == [upload.id]
+    rows.uploads.advance(upload.id, Event.EXPIRE)
+    assert rows.direct.receiving(keys) == []
+    assert not rows.direct.is_awaited()
+
+
+@pytest.mark.parametrize(
+    ("state", "reserved", "is_over"),
+    [
+        (UploadState.RECEIVING, 10, False),
+        (UploadState.SEALED, 10, False),
+        (UploadState.PROCESSING, 10, False),
+        (UploadState.FAILED, 10, False),  # it can be retried
+        (UploadState.FAILED, 0, True),
+        (UploadState.READY, 0, True),
+        (UploadState.REJECTED, 0, True),
+        (UploadState.CANCELLED, 0, True),
+        (UploadState.EXPIRED, 0, True),
+    ],
+)
+def test_what_lies_there_is_needed_until_its_upload_has_ended(
+    rows: Transaction, state: UploadState, reserved: int, *, is_over: bool
+) -> None:
+    upload, direct = an_open_one(rows, state=state, reserved=reserved)
+
+    assert rows.direct.ended(HOUR, 10) == ([direct] if is_over else [])
+    # An upload whose bytes may lie somewhere is not forgotten.
+    ids = [each.id for each in rows.uploads.ended(NOW, 10)]
+    assert upload.id not in ids
+
+
+def test_what_was_cleared_is_looked_at_again_when_its_links_are_over(rows: Transaction) -> None:
+    upload, _ = an_open_one(rows, state=UploadState.READY, reserved=0)
+    rows.direct.signed(upload.id, HOUR)
+
+    def due(slack: timedelta) -> Sequence[str]:
+        return [direct.upload_id for direct in rows.direct.ended(slack, 10)]
+
+    rows.direct.cleared(upload.id, NOW)
+    assert due(NOW) == []
+    assert due(-2 * HOUR) == [upload.id]
+    rows.direct.cleared(upload.id, -2 * HOUR)
+    assert rows.direct.find(upload.id) is None
+    assert [each.id for each in rows.uploads.ended(NOW, 10)] == [upload.id]
+
+
+def test_a_row_goes_with_its_upload(rows: Transaction) -> None:
+    upload, _ = an_open_one(rows)
+
+    rows.uploads.drop([upload.id])
+
+    assert rows.direct.find(upload.id) is None

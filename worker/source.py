@@ -1,0 +1,84 @@
+"""Where a job's bytes come from: chunks in staging, or an object that its client sent to the store."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from shared.errors import AppError, Damaged, KeyTaken, NotFound, Rejected
+from shared.model.digest import crc64
+from shared.model.direct import Direct
+from shared.ports import Staging
+from shared.ports_direct import DirectStore
+from shared.services.claims import Claim
+
+BLOCK_BYTES: Final = 256 * 1024
+_RANGE_BYTES: Final = 64 * 1024 * 1024  # of one request: what is read again when it breaks off
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Reads what was acknowledged, and nothing else, any number of times."""
+
+    staging: Staging
+    store: DirectStore | None
+
+    def head(self, claim: Claim, size: int) -> bytes:
+        """Return the first `size` bytes, not held against anything."""
+        direct = claim.direct
+        if direct is not None:
+            stop = min(size, claim.upload.received)
+            return b"".join(self._range(direct, 0, stop)) if stop else b""
+        head = b""
+        for chunk in claim.chunks:
+            for block in islice(self.staging.read(chunk, BLOCK_BYTES), 1):
+                head += block
+            if len(head) >= size:
+                break
+        return head[:size]
+
+    def blocks(self, claim: Claim) -> Iterator[bytes]:
+        """Yield the file's bytes in order, each chunk held against its checksum.
+
+        Raises `Damaged` when there is not what was acknowledged, `Rejected` when its client has
+        written other bytes over it since.
+        """
+        return self._chunks(claim) if claim.direct is None else self._object(claim, claim.direct)
+
+    def _chunks(self, claim: Claim) -> Iterator[bytes]:
+        if sum(chunk.length for chunk in claim.chunks) != claim.upload.received:
+            raise Damaged("The chunks are not all that was received.")
+        for chunk in claim.chunks:
+            length = checksum = 0
+            for block in self.staging.read(chunk, BLOCK_BYTES):
+                length += len(block)
+                checksum = crc64(block, checksum)
+                yield block
+            if (length, checksum) != (chunk.length, chunk.crc64):
+                raise Damaged("A staged chunk is not what was sent.", number=chunk.number)
+
+    def _object(self, claim: Claim, direct: Direct) -> Iterator[bytes]:
+        size, length = claim.upload.received, 0
+        for start in range(0, size, _RANGE_BYTES):
+            for block in self._range(direct, start, min(start + _RANGE_BYTES, size)):
+                length += len(block)
+                yield block
+        if length != size:
+            raise Damaged("The store has not what it said it had.")
+
+    def _range(self, direct: Direct, start: int, stop: int) -> Iterator[bytes]:
+        if self.store is None or direct.etag is None:
+            raise Damaged("This upload lies in a store that is not configured any more.")
+        try:
+            yield from self.store.read_seen(direct.key, direct.etag, start, stop)
+        except KeyTaken as error:
+            raise unsealed(is_there=True) from error
+        except NotFound as error:
+            raise unsealed(is_there=False) from error
+
+
+def unsealed(*, is_there: bool) -> AppError:
+    """Return what it means that the store has not what was sealed: other bytes, or none."""
+    if is_there:
+        return Rejected("upload_changed", "The upload was written over after it was complete.")
+    return Damaged("The store has not what was uploaded to it.")
