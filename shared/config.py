@@ -6,40 +6,22 @@ seconds unless the name says otherwise.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, cast
+from typing import Any, Final, Literal, Self, cast
 
-from pydantic import BeforeValidator, ByteSize, Field, SecretStr, ValidationError, model_validator
+from pydantic import ByteSize, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     InitSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from shared.aliases import Disagreement, agreed
 from shared.model.layout import Layout, layout_of
+from shared.setting_kinds import Names, Pem, Secret, SigningSecret, Text, Url
 
 _SHORTEST_SECRET: Final = 32
-
-
-def _listed(text: Any) -> Any:
-    return (
-        [part.strip() for part in text.split(",") if part.strip()]
-        if isinstance(text, str)
-        else text
-    )
-
-
-def _nothing(text: Any) -> Any:
-    return None if text == "" else text
-
-
-Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
-Text = Annotated[str | None, BeforeValidator(_nothing)]
-Secret = Annotated[SecretStr | None, BeforeValidator(_nothing)]
-Size = Annotated[ByteSize | None, BeforeValidator(_nothing)]
 
 
 class Settings(BaseSettings):
@@ -125,7 +107,9 @@ class Settings(BaseSettings):
         "HS256", description="The one accepted algorithm."
     )
     jwt_secret_key: Secret = Field(None, description="For HS256; at least 32 characters.")
-    jwt_public_key: Text = Field(None, description="For RS256 and ES256, in PEM.")
+    jwt_public_key: Pem = Field(
+        None, description="For RS256 and ES256, in PEM; in one line with \\n for its ends of lines."
+    )
     jwt_jwks_url: Text = Field(None, description="Or where the issuer publishes its keys.")
     jwt_issuer: Text = Field(None, description="Checked when set.")
     jwt_audience: Text = Field(None, description="Checked when set.")
@@ -188,6 +172,12 @@ class Settings(BaseSettings):
 
     webhook_allow_private: bool = Field(
         False, description="Webhooks may go to private addresses: tests only."
+    )
+    main_service_notify_url: Url = Field(
+        None, description="Where a main service hears of the uploads that it has numbered."
+    )
+    main_service_notify_secret: SigningSecret = Field(
+        None, description="Signs for it, whsec_ and base64; unsigned unless set."
     )
     cors_origins: Names = Field(["*"], description="Browsers' origins that may call the API.")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from celery import Celery
@@ -20,6 +21,7 @@ from shared.adapters.sniff_magic import MagicSniffer
 from shared.adapters.staging_disk import DiskStaging
 from shared.config import BadSettings, Settings
 from shared.model import predecessors
+from shared.model.main_service import MainService
 from shared.model.media import Category
 from shared.model.policy import Profile, default_profile
 from shared.ports import Board, Clock, ObjectStore, Staging
@@ -36,6 +38,7 @@ from shared.services.files import FileService
 from shared.services.health import Health
 from shared.services.identity import StagingIdentity
 from shared.services.jobs import JobService
+from shared.services.main_service import MainServiceNews
 from shared.services.measuring import Measuring
 from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
@@ -68,6 +71,7 @@ class Services:
     files: FileService
     webhooks: WebhookService
     deliveries: DeliveryService
+    main_service: MainServiceNews
     sweeps: SweepService
     health: Health
     measuring: Measuring
@@ -85,8 +89,9 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     objects = build_objects(settings, hurried=hurried)
     board = RedisBoard(redis_client(settings.redis_url))
     dispatcher = CeleryDispatcher(celery or ringing_app(settings.redis_url))
-    describing = Describing(settings.public_url, objects)
-    events = Events(describing)
+    describing = Describing(settings.public_url, objects, _final(settings))
+    main = _main_service(settings)
+    events = Events(describing, tells=main is not None)
     screening = Screening(_profiles(settings), MagicSniffer())
     notifier = HttpNotifier(allow_private=settings.webhook_allow_private)
     jobs = JobService(records, board, dispatcher, clock)
@@ -114,7 +119,10 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         claims=claims,
         files=files,
         webhooks=WebhookService(records, notifier),
-        deliveries=DeliveryService(records, notifier, clock),
+        deliveries=DeliveryService(
+            records, notifier, clock, main, HttpNotifier(allow_private=True)
+        ),
+        main_service=MainServiceNews(records, clock, main),
         sweeps=SweepService(
             Sweeper(
                 *(records, staging, objects, board, dispatcher, events, files, direct, clock),
@@ -132,9 +140,10 @@ def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
         if secret is None:
             raise BadSettings("LINK_SECRET_KEY: wanted for STORAGE_BACKEND=local")
         return DiskObjects(
-            settings.data_dir.absolute() / "objects",
+            settings.staging.absolute() / "objects",
             base_url=settings.public_url,
             secret=secret.get_secret_value(),
+            folder=_final(settings),
         )
     secret_key, token = settings.s3_secret_access_key, settings.s3_session_token
     place = S3Place(
@@ -161,6 +170,19 @@ def _direct(
 
 def _seconds(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
+
+
+def _final(settings: Settings) -> Path | None:
+    """Return the folder of objects, if they lie in one; its name is a predecessor's."""
+    local = settings.storage_backend == "local"
+    return settings.staging.absolute() / "final" if local else None
+
+
+def _main_service(settings: Settings) -> MainService | None:
+    url, secret = settings.main_service_notify_url, settings.main_service_notify_secret
+    if url is None:
+        return None
+    return MainService(url, None if secret is None else secret.get_secret_value())
 
 
 def _profiles(settings: Settings) -> dict[str, Profile]:

@@ -46,7 +46,7 @@ def register(app: Flask, settings: Settings) -> None:
             raise BadSettings("JWT_SECRET_KEY: wanted for HS256")
         app.config["JWT_SECRET_KEY"] = settings.jwt_secret_key.get_secret_value()
     else:
-        app.config["JWT_PUBLIC_KEY"] = settings.jwt_public_key
+        app.config["JWT_PUBLIC_KEY"] = _public_key(settings)
     app.before_request(_require_caller)
 
 
@@ -106,6 +106,16 @@ def _scopes(claim: object) -> frozenset[Scope]:
         raise Unauthenticated("The token's scope is not a string.")
     said = set(claim.split())
     return frozenset(scope for scope in Scope if scope.value in said)
+
+
+def _public_key(settings: Settings) -> str:
+    key = settings.jwt_public_key or ""
+    try:
+        jwt.get_algorithm_by_name(settings.jwt_algorithm).prepare_key(key)
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        told = f"JWT_PUBLIC_KEY: not a public key for {settings.jwt_algorithm} in PEM"
+        raise BadSettings(told) from error
+    return key
 
 
 def _published_key(keys: PublishedKeys, header: dict[str, Any], claims: dict[str, Any]) -> Any:

@@ -20,10 +20,10 @@ from shared.services.uploads import UploadService
 from web.requests import RequestBody
 
 MOST_FIELDS_BYTES: Final = 64 * 1024
-_MOST_PARTS: Final = 32
+MOST_PARTS: Final = 32
 _MOST_HEADS_BYTES: Final = 256 * 1024  # of all parts, and what stands between them
 # Less than the fields may have: the parser counts what it has read but not yet taken apart.
-_BUFFER_BYTES: Final = 32 * 1024
+BUFFER_BYTES: Final = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +66,23 @@ class FileForm:
 
         Raises `BodyCut`, `Invalid`, `Unprocessable`, `TooLarge`, `Unsupported`.
         """
-        self._refuse_before_reading(request)
-        fields, files = self._parse(request)
+        boundary = boundary_of(request, "file", self._uploads.screening.largest_anywhere)
+        fields, files = self._parse(request, boundary)
         if self._intake is None or "file" not in files:
             raise Unprocessable("There is no file in the field `file`.", pointer="/file")
         self._intake.finish()
         return Received(self._intake, self._filename, self._content_type, fields)
 
-    def _refuse_before_reading(self, request: Request) -> None:
-        if request.mimetype != "multipart/form-data":
-            raise Invalid("Send the file as multipart/form-data, in the field `file`.")
-        largest = self._uploads.screening.largest_anywhere
-        room = largest + MOST_FIELDS_BYTES + _MOST_HEADS_BYTES
-        if request.content_length is not None and request.content_length > room:
-            raise TooLarge(f"At most {largest} bytes are allowed.", limit=largest)
-
-    def _parse(self, request: Request) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
+    def _parse(
+        self, request: Request, boundary: bytes
+    ) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
         body = RequestBody(request)
         parser = MultiPartParser(
             self._sink,
             MOST_FIELDS_BYTES,
-            buffer_size=_BUFFER_BYTES,
-            max_form_parts=_MOST_PARTS,
+            buffer_size=BUFFER_BYTES,
+            max_form_parts=MOST_PARTS,
         )
-        boundary = request.mimetype_params.get("boundary", "").encode("latin-1", "replace")
-        if not boundary:
-            raise Invalid("The Content-Type names no boundary.")
         try:
             fields, files = parser.parse(cast("BinaryIO", body), boundary, body.length)
         except RequestEntityTooLarge as error:
@@ -131,3 +122,16 @@ class _Sink:
 
     def close(self) -> None:
         """Closed with its intake."""
+
+
+def boundary_of(request: Request, field: str, largest: int) -> bytes:
+    """Return what parts the form, before it is read. Raises `Invalid`, `TooLarge`."""
+    if request.mimetype != "multipart/form-data":
+        raise Invalid(f"Send the file as multipart/form-data, in the field `{field}`.")
+    room = largest + MOST_FIELDS_BYTES + _MOST_HEADS_BYTES
+    if request.content_length is not None and request.content_length > room:
+        raise TooLarge(f"At most {largest} bytes are allowed.", limit=largest)
+    boundary = request.mimetype_params.get("boundary", "").encode("latin-1", "replace")
+    if not boundary:
+        raise Invalid("The Content-Type names no boundary.")
+    return boundary

@@ -1,8 +1,9 @@
 """Objects in a folder, for one box without S3 (`STORAGE_BACKEND=local`).
 
-An object is a file below `objects/`, linked into place so that creating is exclusive; its facts lie
-below `facts/` and are there first. Both are put there, and removed, under a lock of the folder, so
-that nobody rewrites or takes the facts of an object that is there, and what was seen of it decides.
+An object is a file below `objects/`, or a folder of another name on that disk, linked into place so
+that creating is exclusive; its facts lie below `facts/` and are there first. Both are put there, and
+removed, under a lock of the folder, so that nobody rewrites or takes the facts of an object that is
+there, and what was seen of it decides.
 Links for outsiders are our own, signed and expiring.
 """
 
@@ -37,12 +38,15 @@ _LONGEST_LINK_SECONDS: Final = 7 * 24 * 3600
 
 
 class DiskObjects:
-    def __init__(self, root: Path, *, base_url: str, secret: str) -> None:
+    def __init__(
+        self, root: Path, *, base_url: str, secret: str, folder: Path | None = None
+    ) -> None:
         self._root = root
+        self._objects = folder or root / "objects"
         self._base_url = base_url
         self._signer = URLSafeTimedSerializer(secret, salt=_SALT)
-        for folder in ("objects", "facts", "parts"):
-            (root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (self._objects.parent, root, self._objects, root / "facts", root / "parts"):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def put(
         self, key: str, body: bytes, *, content_type: str, upload_id: str, over: str | None = None
@@ -146,7 +150,7 @@ class DiskObjects:
         return is_same
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
-        for key in keys_below(self._root / "objects", ""):
+        for key in keys_below(self._objects, ""):
             if key > after and (found := self.find(key)) is not None:
                 yield found
 
@@ -176,7 +180,7 @@ class DiskObjects:
 
     def check(self) -> None:
         with translated():
-            if not os.access(self._root / "objects", os.W_OK):
+            if not os.access(self._objects, os.W_OK):
                 raise Unavailable("objects", "The folder of objects can't be written.")
 
     def _completed(self, key: str, multipart_id: str, etag: str, over: str | None = None) -> str:
@@ -239,7 +243,7 @@ class DiskObjects:
         return self._root / "parts" / f"{multipart_id}.{kind}"
 
     def _object_file(self, key: str) -> Path:
-        return self._root / "objects" / key
+        return self._objects / key
 
     def _facts_file(self, key: str) -> Path:
         return self._root / "facts" / f"{key}.json"

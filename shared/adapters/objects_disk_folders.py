@@ -1,4 +1,4 @@
-"""What lies in a folder of objects: keys, blocks, ETags, and folders that outlast the power."""
+"""What lies in a folder of objects: keys, ETags, blocks of a file, folders that outlast the power."""
 
 import hashlib
 from collections.abc import Iterator

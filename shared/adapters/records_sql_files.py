@@ -186,6 +186,7 @@ def _matching(query: FileQuery) -> ColumnElement[bool]:
         columns.category: query.category,
         columns.folder: query.folder,
         columns.reference: query.reference,
+        columns.profile: query.profile,
         columns.content_type: query.content_type,
     }
     wanted += [column == wish for column, wish in exact.items() if wish is not None]

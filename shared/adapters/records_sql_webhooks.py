@@ -32,6 +32,10 @@ class SqlWebhookRows:
         made = self._connection.execute(insert(webhooks).values(columns).returning(webhooks))
         return value(made.mappings().one(), Webhook)
 
+    def ensure(self, webhook: Webhook) -> None:
+        row = asdict(webhook) | {"created_at": db_now(), "updated_at": db_now()}
+        insert_unless_there(self._connection, webhooks, [row])
+
     def find(self, webhook_id: str) -> Webhook | None:
         found = self._connection.execute(select(webhooks).where(webhooks.c.id == webhook_id))
         row = found.mappings().first()
@@ -80,6 +84,11 @@ class SqlWebhookRows:
         rows = [asdict(delivery) | now for delivery in owed]
         if rows:
             insert_unless_there(self._connection, deliveries, rows)
+
+    def of_event(self, webhook_id: str, event_id: str) -> Delivery | None:
+        this = and_(deliveries.c.webhook_id == webhook_id, deliveries.c.event_id == event_id)
+        row = self._connection.execute(select(deliveries).where(this)).mappings().first()
+        return None if row is None else _delivery(row)
 
     def claim(self, delivery_id: str, lease: timedelta) -> Delivery | None:
         statement = (

@@ -75,6 +75,7 @@ class FileQuery:
     folder: str | None = None
     text: str | None = None
     reference: str | None = None
+    profile: str | None = None
     deleted: bool = False
     created_after: datetime | None = None
     created_before: datetime | None = None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from shared.model.media import TYPES, Category
 from shared.model.policy import MIB, Profile, tailored
 
 _STORAGE: Final = (
@@ -18,6 +19,7 @@ _NUMBERED: Final = (
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 )
+_CHUNKED: Final = tuple(each.name for each in TYPES if each.category is Category.AUDIO)
 
 
 def profiles(default: Profile) -> Mapping[str, Profile]:
@@ -25,6 +27,7 @@ def profiles(default: Profile) -> Mapping[str, Profile]:
     return {
         "storage": tailored(default, "storage", extensions=_STORAGE),
         "numbered": _at_most(50 * MIB, tailored(default, "numbered", types=_NUMBERED)),
+        "chunked": tailored(default, "chunked", types=_CHUNKED),
     }
 
 

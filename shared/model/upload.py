@@ -22,7 +22,8 @@ class NewUpload:
     """What a client says when it opens an upload. Sizes in bytes; `expires_in` in seconds.
 
     `layout` is how its dialect names objects, None for the way of the settings; `open_for` is how
-    many seconds the upload stays open at least.
+    many seconds the upload stays open at least. With `restarts` an upload of the same caller, name
+    and key that is still receiving gives way to this one.
     """
 
     filename: str
@@ -41,6 +42,7 @@ class NewUpload:
     layout: Layout | None = None
     transfer: Transfer = Transfer.CHUNKED
     open_for: int = 0
+    restarts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

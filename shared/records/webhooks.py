@@ -10,6 +10,10 @@ from shared.model.webhook import Delivery, DeliveryState, Webhook
 class WebhookRows(Protocol):
     def add(self, webhook: Webhook) -> Webhook: ...
 
+    def ensure(self, webhook: Webhook) -> None:
+        """Insert it unless it is there."""
+        ...
+
     def find(self, webhook_id: str) -> Webhook | None: ...
 
     def page(
@@ -27,6 +31,8 @@ class WebhookRows(Protocol):
     def listening(self, tenant: str, owner: str, event: str) -> list[Webhook]: ...
 
     def owe(self, deliveries: Iterable[Delivery]) -> None: ...
+
+    def of_event(self, webhook_id: str, event_id: str) -> Delivery | None: ...
 
     def claim(self, delivery_id: str, lease: timedelta) -> Delivery | None:
         """Take a due delivery: counts the attempt before it is made."""

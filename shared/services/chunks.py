@@ -5,7 +5,7 @@ No locks: one row decides. Who loses a race has changed nothing and drops its by
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.errors import (
@@ -51,10 +51,11 @@ class ChunkService:
         longer than the chunk size, `ChunkConflict`, `BodyCut`, `DigestMismatch`, `Unsupported`.
         """
         upload, before = self._open_or_repeated(caller, upload_id, number)
-        length = self._expected_length(upload, number, body)
-        # Small chunks of unknown number must not become small files: one that is longer is not cut.
-        roll = max(upload.chunk_size, self.roll)
-        intake = self._intake(upload, number, 0, length, roll=roll, digest=sha256 is not None)
+        here = sum(each.length for each in before)  # what is sent again needs no room beside that
+        other = replace(upload, received=upload.received - here)
+        length = self._expected_length(other, number, body)
+        roll = max(upload.chunk_size, self.roll)  # many small chunks must not be yet smaller files
+        intake = self._intake(other, number, 0, length, roll=roll, digest=sha256 is not None)
         with self._unless_ended(upload), intake:
             intake.take(body)
             _refuse_damage(intake, body, length, sha256)

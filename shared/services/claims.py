@@ -21,7 +21,7 @@ from shared.ports import Board, Dispatcher, Staging
 from shared.records import Records, Transaction
 from shared.services.events import Events
 from shared.services.finding import looked_up
-from shared.services.uploads import release
+from shared.services.releasing import release
 
 # Pauses of a job whose outage goes on; the last repeats until a day is full.
 OUTAGE_PAUSES: Final = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 80, 160, 300))

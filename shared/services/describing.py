@@ -6,6 +6,7 @@ Times are RFC 3339 in UTC with a `Z`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -22,10 +23,14 @@ _WHOLE = frozenset({UploadState.SEALED, UploadState.PROCESSING, UploadState.READ
 
 @dataclass(frozen=True, slots=True)
 class Describing:
-    """`base_url` is where clients reach us, without a slash at the end."""
+    """`base_url` is where clients reach us, without a slash at the end.
+
+    `folder` is where objects lie on this host, if they do.
+    """
 
     base_url: str
     objects: ObjectStore
+    folder: Path | None = None
 
     def upload(self, upload: Upload, chunks: Sequence[Chunk], job: Job | None) -> dict[str, Any]:
         whole, ended = upload.state in _WHOLE, upload.state in FINAL_UPLOADS
@@ -127,6 +132,19 @@ class Describing:
             "updated_at": when(file.updated_at),
             "expires_at": when(file.expires_at),
             "deleted_at": when(file.deleted_at),
+        }
+
+    def place(self, file: File) -> str:
+        """Return the object's URL, or its path on this host: for the one dialect that says paths."""
+        return self.objects.url(file.key) if self.folder is None else str(self.folder / file.key)
+
+    def stored(self, file: File) -> dict[str, Any]:
+        """What the main service hears of a file beside what it knows."""
+        return {
+            "file_path_on_upload_service": self.place(file),
+            "size": file.size,
+            "sha256": file.sha256,
+            "content_type": file.content_type,
         }
 
     def unfinished(self, upload: Upload, job: Job) -> dict[str, Any]:

@@ -83,6 +83,14 @@ class FileService:
         last = (getattr(files[-1], mine.sort), files[-1].id) if more else None
         return FilePage(files, last, total)
 
+    def pages(self, caller: Caller, query: FileQuery) -> Iterator[list[File]]:
+        """Yield all that the query finds, however much, `query.limit` of them at a time."""
+        page = self.page(caller, query, counted=False)
+        yield page.files
+        while page.after is not None:
+            page = self.page(caller, replace(query, after=page.after), counted=False)
+            yield page.files
+
     def stored(self, caller: Caller, file_id: str) -> tuple[File, StoredObject]:
         """Return the file and what the store says of its object."""
         file = self.find(caller, file_id)

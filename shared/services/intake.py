@@ -5,7 +5,8 @@ it is told of. It knows nothing of rows: who uses it commits them, or drops what
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
@@ -87,6 +88,10 @@ class Intake:
         """Say that the rows of all chunks so far are committed: they stay."""
         self._uncommitted.clear()
 
+    def stored(self) -> Body:
+        """Return all that was stored, as a body to be taken once more."""
+        return _Stored(self._staging, self.chunks)
+
     def take(self, body: Body) -> None:
         """Store all of `body`."""
         while block := body.read(BLOCK_BYTES):
@@ -156,3 +161,17 @@ class Intake:
     def _show_head(self, look: Callable[[bytes], None]) -> None:
         self._look = None
         look(self.head)
+
+
+class _Stored:
+    """Chunks in staging, as the body that they came as; read in blocks as `Intake.take` does."""
+
+    def __init__(self, staging: Staging, chunks: Sequence[Chunk]) -> None:
+        self.length = sum(chunk.length for chunk in chunks)
+        self.is_cut = False
+        each = (staging.read(chunk, BLOCK_BYTES) for chunk in chunks)
+        self._blocks = chain.from_iterable(each)
+
+    def read(self, size: int, /) -> bytes:
+        del size
+        return next(self._blocks, b"")

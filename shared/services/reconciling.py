@@ -20,8 +20,8 @@ from shared.ports import Dispatcher
 from shared.records import Records
 from shared.services.claims import ClaimService
 from shared.services.jobs import JobService
+from shared.services.releasing import release
 from shared.services.sight import Sight
-from shared.services.uploads import release
 
 log = logging.getLogger(__name__)
 

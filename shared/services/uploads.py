@@ -27,6 +27,7 @@ from shared.services.finding import find_upload, looked_up, not_receiving
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
 from shared.services.jobs import JobService
+from shared.services.releasing import give_up_earlier, release
 from shared.services.screening import Screening
 from shared.services.sealing import seal
 
@@ -56,15 +57,20 @@ class UploadService:
         """
         caller.require(Scope.FILES_WRITE)
         upload = self._drafted(caller, new, str(uuid7()))
+        given_up: str | None = None
         try:
             with self.records.begin() as rows:
                 if idempotency_key is not None:
                     first = first_result(rows, upload, idempotency_key, fingerprint_of(new))
                     if first is not None:
                         return first
-                return self._add(rows, upload, new)
+                given_up = give_up_earlier(rows, upload) if new.restarts else None
+                upload = self._add(rows, upload, new)
         except OutcomeUnknown as lost:
-            return looked_up(self.records, lost, lambda rows: rows.uploads.find(upload.id))
+            upload = looked_up(self.records, lost, lambda rows: rows.uploads.find(upload.id))
+        if given_up is not None:
+            self.staging.clear(given_up)
+        return upload
 
     def begin_submission(self, caller: Caller, filename: str) -> Intake:
         """Begin to store a file that comes whole in one request, before its upload has a row."""
@@ -77,6 +83,12 @@ class UploadService:
             limit=self.screening.largest_anywhere,
             look=lambda head: self.screening.refuse_everywhere(head, filename),
         )
+
+    def begin_chunk(self, caller: Caller) -> Intake:
+        """Begin to store a chunk that will say only after its bytes which one it is."""
+        caller.require(Scope.FILES_WRITE)
+        largest = self.screening.largest_anywhere
+        return Intake(self.staging, str(uuid7()), roll=self.rules.chunk_size, limit=largest)
 
     def submit(
         self,
@@ -109,6 +121,11 @@ class UploadService:
         intake.commit()
         self.jobs.announce(job)
         return job
+
+    def find(self, caller: Caller, upload_id: str) -> Upload:
+        caller.require(Scope.FILES_WRITE)
+        with self.records.read() as rows:
+            return find_upload(rows, caller, upload_id)
 
     def status(self, caller: Caller, upload_id: str) -> UploadStatus:
         caller.require(Scope.FILES_READ)
@@ -189,19 +206,6 @@ class UploadService:
         if upload.is_direct:
             rows.direct.add(Direct(upload.id, self.rules.staged_key(upload.id)))
         return added
-
-
-def release(rows: Transaction, upload_id: str) -> None:
-    """Give back the room an ended upload had reserved and its name, and forget its chunks."""
-    upload = rows.uploads.find(upload_id)
-    if upload is None:
-        return
-    rows.quotas.release(upload.tenant, upload.reserved)
-    rows.uploads.settle(upload_id, reserved=0)
-    rows.chunks.drop(upload_id)
-    job = rows.jobs.of_upload(upload_id)
-    if job is None or job.fence == 0:  # nobody has come to write an object
-        rows.objects.drop([each.key for each in rows.objects.of_upload(upload_id)], upload_id)
 
 
 def _with_a_key_of_its_own(rows: Transaction, upload: Upload, layout: Layout) -> Upload:

@@ -2,8 +2,8 @@
 
 from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Upload
+from shared.services.releasing import release
 from shared.services.sweeps.runs import Run, Sweeper
-from shared.services.uploads import release
 
 
 def expired_uploads(sweeper: Sweeper, run: Run) -> None:

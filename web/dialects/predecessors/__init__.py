@@ -5,11 +5,12 @@ from typing import Final
 
 from apiflask import APIBlueprint
 
-from web.dialects.predecessors import numbered, storage
+from web.dialects.predecessors import chunked, numbered, storage
 from web.errors import Shape
 
-BLUEPRINTS: Final[tuple[APIBlueprint, ...]] = (storage.bp, numbered.bp)
+BLUEPRINTS: Final[tuple[APIBlueprint, ...]] = (storage.bp, numbered.bp, chunked.bp)
 SHAPES: Final[Mapping[str, Shape]] = {
     storage.PREFIX: storage.refusal,
     numbered.PREFIX: numbered.refusal,
+    chunked.PREFIX: chunked.refusal,
 }

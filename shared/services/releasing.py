@@ -1,0 +1,40 @@
+"""What an upload that ends without a file gives back: its room, its name, its chunks."""
+
+from shared.model.lifecycle import Event, UploadState
+from shared.model.upload import Upload
+from shared.records import Transaction
+
+
+def release(rows: Transaction, upload_id: str) -> None:
+    """Give back the room an ended upload had reserved and its name, and forget its chunks."""
+    upload = rows.uploads.find(upload_id)
+    if upload is None:
+        return
+    rows.quotas.release(upload.tenant, upload.reserved)
+    rows.uploads.settle(upload_id, reserved=0)
+    rows.chunks.drop(upload_id)
+    job = rows.jobs.of_upload(upload_id)
+    if job is None or job.fence == 0:  # nobody has come to write an object
+        rows.objects.drop([each.key for each in rows.objects.of_upload(upload_id)], upload_id)
+
+
+def give_up_earlier(rows: Transaction, upload: Upload) -> str | None:
+    """Cancel what the same caller had begun to send as this very file, so that its key is free.
+
+    Return its id: its staging is the caller's to clear after the commit. None when there is none,
+    or all its bytes are here: that one goes on, and keeps its key.
+    """
+    record = rows.objects.known([upload.key]).get(upload.key)
+    earlier = None if record is None else rows.uploads.find(record.upload_id)
+    if earlier is None or _who_and_what(earlier) != _who_and_what(upload):
+        return None
+    if not rows.uploads.hold(earlier.id, UploadState.RECEIVING):
+        return None
+    rows.uploads.advance(earlier.id, Event.CANCEL)
+    release(rows, earlier.id)
+    return earlier.id
+
+
+def _who_and_what(upload: Upload) -> tuple[str, str, str, str | None]:
+    # Two names may make one key.
+    return upload.tenant, upload.owner, upload.filename, upload.reference

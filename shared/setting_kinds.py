@@ -1,0 +1,60 @@
+"""Kinds of settings: how their text is read. What is empty is not said."""
+
+import base64
+import binascii
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+_SIGNING: Final = "whsec_"
+_SHORTEST_SIGNING: Final = 24  # bytes, as Standard Webhooks has it
+
+
+def _listed(text: Any) -> Any:
+    return (
+        [part.strip() for part in text.split(",") if part.strip()]
+        if isinstance(text, str)
+        else text
+    )
+
+
+def _nothing(text: Any) -> Any:
+    return None if text == "" else text
+
+
+def _in_lines(text: str | None) -> str | None:
+    """A PEM in one line, as `.env` files have them: with the ends of its lines written out."""
+    if text is None:
+        return None
+    return text.strip().strip("\"'").replace("\\r", "").replace("\\n", "\n").strip() + "\n"
+
+
+def _url(text: str | None) -> str | None:
+    if text is not None:
+        parts = urlsplit(text)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("is not like https://host/path")
+    return text
+
+
+def _signing(secret: SecretStr | None) -> SecretStr | None:
+    if secret is None:
+        return None
+    said = secret.get_secret_value()
+    try:
+        key = base64.b64decode(said.removeprefix(_SIGNING), validate=True)
+    except binascii.Error:
+        key = b""
+    if not said.startswith(_SIGNING) or len(key) < _SHORTEST_SIGNING:
+        raise ValueError(f"is not {_SIGNING} and the base64 of {_SHORTEST_SIGNING} bytes or more")
+    return secret
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Text = Annotated[str | None, BeforeValidator(_nothing)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_nothing)]
+Pem = Annotated[Text, AfterValidator(_in_lines)]
+Url = Annotated[Text, AfterValidator(_url)]
+SigningSecret = Annotated[Secret, AfterValidator(_signing)]
