@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="The broker and the job board.")
 
     storage_backend: Literal["s3", "local"] = Field(
-        "s3", description="Where files end: S3 or a folder."
+        "s3", description="Where files end: S3, or the folder STAGING_DIR/final."
     )
     s3_bucket_name: str = Field("uploads", description="The bucket.")
     s3_region: str = Field("us-east-1", description="Its region.")

@@ -24,17 +24,26 @@ def give_up_earlier(rows: Transaction, upload: Upload) -> str | None:
     Return its id: its staging is the caller's to clear after the commit. None when there is none,
     or all its bytes are here: that one goes on, and keeps its key.
     """
+    if rows.objects.intend(upload.key, upload.id):
+        return None
+    seen = None
+    # Of several that begin anew at once each finds the one before it.
+    while (earlier := _holder(rows, upload)) is not None and earlier.id != seen:
+        if rows.uploads.hold(earlier.id, UploadState.RECEIVING):
+            rows.uploads.advance(earlier.id, Event.CANCEL)
+            release(rows, earlier.id)
+            return earlier.id
+        seen = earlier.id
+    return None
+
+
+def _holder(rows: Transaction, upload: Upload) -> Upload | None:
+    """Return the upload that has this one's key, if it is of the same file."""
     record = rows.objects.known([upload.key]).get(upload.key)
-    earlier = None if record is None else rows.uploads.find(record.upload_id)
-    if earlier is None or _who_and_what(earlier) != _who_and_what(upload):
-        return None
-    if not rows.uploads.hold(earlier.id, UploadState.RECEIVING):
-        return None
-    rows.uploads.advance(earlier.id, Event.CANCEL)
-    release(rows, earlier.id)
-    return earlier.id
+    found = None if record is None else rows.uploads.find(record.upload_id)
+    return found if found is not None and _said(found) == _said(upload) else None
 
 
-def _who_and_what(upload: Upload) -> tuple[str, str, str, str | None]:
+def _said(upload: Upload) -> tuple[str, str, str, str | None]:
     # Two names may make one key.
     return upload.tenant, upload.owner, upload.filename, upload.reference

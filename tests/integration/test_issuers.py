@@ -78,6 +78,13 @@ def test_a_public_key_verifies_its_issuer(tmp_path: Path, key: Any, algorithm: s
     assert status(tmp_path, token, jwt_algorithm=algorithm, jwt_public_key=pem(key)) == 200
 
 
+def test_what_is_no_public_key_stops_the_start(tmp_path: Path) -> None:
+    for said in ("your_jwt_public_key", pem(EC), pem(RSA)[:100]):
+        with pytest.raises(BadSettings, match="JWT_PUBLIC_KEY") as refusal:
+            a_client(tmp_path, jwt_algorithm="RS256", jwt_public_key=said)
+        assert said not in str(refusal.value)
+
+
 def test_another_key_and_another_algorithm_are_refused(tmp_path: Path) -> None:
     settings = {"jwt_algorithm": "RS256", "jwt_public_key": pem(RSA)}
     for token in (

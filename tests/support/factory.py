@@ -35,6 +35,7 @@ from shared.services.events import Events
 from shared.services.files import FileService
 from shared.services.health import Health
 from shared.services.jobs import JobService
+from shared.services.main_service import MainServiceNews
 from shared.services.measuring import Measuring
 from shared.services.reconciling import Reconciler
 from shared.services.screening import Screening
@@ -264,6 +265,7 @@ def a_factory(
         files=files,
         webhooks=WebhookService(records, notifier),
         deliveries=DeliveryService(records, notifier, clock),
+        main_service=MainServiceNews(records, clock, None),
         sweeps=SweepService(sweeper),
         measuring=Measuring(records),
         health=Health(records, staging, store, board, 0),

@@ -16,3 +16,12 @@ def test_numbered_files_have_fifty_mebibytes_and_less_where_less_is_allowed() ->
 
 def test_each_profile_bears_the_name_it_is_found_by() -> None:
     assert all(profile.name == name for name, profile in profiles(default_profile()).items())
+
+
+def test_chunked_files_are_audio_of_every_kind_and_of_no_fixed_size() -> None:
+    default = default_profile()
+    chunked = profiles(default)["chunked"]
+
+    assert {each.category for each in chunked.allowed} == {Category.AUDIO}
+    assert {"audio/flac", "audio/aac", "audio/mpeg"} <= chunked.types
+    assert chunked.max_sizes == default.max_sizes

@@ -1,0 +1,57 @@
+"""Settings whose text is read in more than one way: keys in one line, addresses, secrets."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from shared.config import BadSettings, Settings, read_settings
+
+PEM = (
+    rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
+
+
+def said(**settings: str) -> Settings:
+    return read_settings(_env_file=None, **settings)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        PEM,
+        PEM.strip(),
+        PEM.replace("\n", "\\n"),
+        PEM.replace("\n", "\\r\\n"),
+        PEM.replace("\n", "\r\n").replace("\r", ""),
+        f'"{PEM.strip()}"',
+        "'" + PEM.replace("\n", "\\n") + "'",
+    ],
+)
+def test_a_key_may_be_written_in_one_line(written: str) -> None:
+    assert said(jwt_algorithm="RS256", jwt_public_key=written).jwt_public_key == PEM
+
+
+@pytest.mark.parametrize(
+    "url", ["main", "ftp://main/", "https://", "//main", "/path", "http:///path"]
+)
+def test_an_address_has_a_scheme_and_a_host(url: str) -> None:
+    with pytest.raises(BadSettings, match="MAIN_SERVICE_NOTIFY_URL"):
+        said(main_service_notify_url=url)
+
+
+@pytest.mark.parametrize("secret", ["text", "whsec_", "whsec_dGV4dA==", "whsec_ä", "a" * 44])
+def test_a_signing_secret_is_as_standard_webhooks_has_it_and_is_not_told(secret: str) -> None:
+    with pytest.raises(BadSettings, match="MAIN_SERVICE_NOTIFY_SECRET") as refusal:
+        said(main_service_notify_secret=secret)
+
+    assert secret.removeprefix("whsec_") not in str(refusal.value) or secret == "whsec_"
+
+
+def test_what_is_empty_is_not_said() -> None:
+    made = said(main_service_notify_url="", main_service_notify_secret="", jwt_public_key="")
+
+    assert (made.main_service_notify_url, made.jwt_public_key) == (None, None)
+    assert made.main_service_notify_secret is None
