@@ -34,8 +34,9 @@ def _in_lines(text: str | None) -> str | None:
 def _url(text: str | None) -> str | None:
     if text is not None:
         parts = urlsplit(text)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("is not like https://host/path")
+        odd = parts.scheme not in {"http", "https"} or not parts.hostname
+        if odd or "@" in parts.netloc or "#" in text:
+            raise ValueError("is not like https://host/path, without user and fragment")
     return text
 
 

@@ -14,7 +14,7 @@ def release(rows: Transaction, upload_id: str) -> None:
     rows.uploads.settle(upload_id, reserved=0)
     rows.chunks.drop(upload_id)
     job = rows.jobs.of_upload(upload_id)
-    if job is None or job.fence == 0:  # nobody has come to write an object
+    if job is None or job.started_at is None:  # nobody has come to write an object
         rows.objects.drop([each.key for each in rows.objects.of_upload(upload_id)], upload_id)
 
 

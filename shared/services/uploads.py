@@ -84,10 +84,10 @@ class UploadService:
             look=lambda head: self.screening.refuse_everywhere(head, filename),
         )
 
-    def begin_chunk(self, caller: Caller) -> Intake:
+    def begin_chunk(self, caller: Caller, profile: str) -> Intake:
         """Begin to store a chunk that will say only after its bytes which one it is."""
         caller.require(Scope.FILES_WRITE)
-        largest = self.screening.largest_anywhere
+        largest = self.screening.largest(profile)
         return Intake(self.staging, str(uuid7()), roll=self.rules.chunk_size, limit=largest)
 
     def submit(

@@ -71,6 +71,24 @@ def test_a_name_is_free_again_when_its_upload_is_cancelled(factory: Factory) -> 
     assert ready(factory, BARE).state is JobState.SUCCEEDED
 
 
+def test_a_name_is_free_again_when_its_queued_job_is_cancelled(factory: Factory) -> None:
+    queued = factory.received(b"hello", layout=BARE)
+    factory.services.uploads.cancel(ALICE, queued.upload_id)
+
+    assert ready(factory, BARE).state is JobState.SUCCEEDED
+
+
+def test_a_name_whose_job_is_cancelled_while_it_runs_is_kept_for_the_sweep(
+    factory: Factory,
+) -> None:
+    running = factory.received(b"hello", layout=BARE)
+    factory.claim(running)
+    factory.services.uploads.cancel(ALICE, running.upload_id)
+
+    with pytest.raises(NameTaken):
+        factory.services.uploads.open(ALICE, NewUpload("notes.txt", layout=BARE))
+
+
 def test_a_name_is_free_again_when_its_file_is_rejected(factory: Factory) -> None:
     rejected = factory.run(factory.received(b"hello", sha256="0" * 64, layout=BARE))
     assert rejected.state is JobState.REJECTED

@@ -35,7 +35,17 @@ def test_a_key_may_be_written_in_one_line(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["main", "ftp://main/", "https://", "//main", "/path", "http:///path"]
+    "url",
+    [
+        "main",
+        "ftp://main/",
+        "https://",
+        "//main",
+        "/path",
+        "http:///path",
+        "http://u:p@h/",
+        "http://h/#f",
+    ],
 )
 def test_an_address_has_a_scheme_and_a_host(url: str) -> None:
     with pytest.raises(BadSettings, match="MAIN_SERVICE_NOTIFY_URL"):

@@ -85,14 +85,14 @@ def init_session(said: InitIn) -> Any:
 @bp.doc(hide=True)
 def upload_chunk() -> Any:
     who, uploads, chunks = caller(), services().uploads, services().chunks
-    form = ChunkForm(request, uploads.screening.largest_anywhere)
+    form = ChunkForm(request, uploads.screening.largest(PROFILE))
     form.begin()
     place = _place(form.fields)
     if place is not None:
         chunks.put(who, *place, form, None)
     else:
         # Whose chunk it is stands after it: it waits in a place of its own.
-        with uploads.begin_chunk(who) as intake:
+        with uploads.begin_chunk(who, PROFILE) as intake:
             intake.take(form)
             chunks.put(who, *_known_place(form.fields), intake.stored(), None)
     return _success("Chunk uploaded successfully.")
