@@ -5,7 +5,9 @@ from typing import Any, Final
 
 import requests
 
+from tests.e2e.books import Books
 from tests.support.api import Api
+from tests.support.waiting import eventually
 
 PATH: Final = "/upload"
 NUMBER: Final = 123
@@ -82,3 +84,13 @@ def listed(client: Api) -> list[str]:
     assert set(body) == {"status", "files"}
     files: list[str] = body["files"]
     return files
+
+
+def cleared(books: Books) -> None:
+    """Return when nothing is left in staging of what is a file: that follows the answer."""
+
+    def is_cleared() -> bool:
+        found = {name.split("/")[1] for name in books.staged()}
+        return not any(books.count("uploads", id=each, state="ready") for each in found)
+
+    eventually(is_cleared, 20)

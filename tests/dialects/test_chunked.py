@@ -1,6 +1,7 @@
 """`/upload` as its document shows it: sessions, chunks cut as the client likes, what is answered."""
 
 import random
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -10,13 +11,30 @@ import pytest
 
 from tests.dialects import sessions
 from tests.dialects.conftest import Clients
-from tests.dialects.sessions import chunk, complete, delete, init, listed, said, sent, session
+from tests.dialects.sessions import (
+    chunk,
+    cleared,
+    complete,
+    delete,
+    init,
+    listed,
+    said,
+    sent,
+    session,
+)
 from tests.dialects.sessions import stored as stored_in_chunks
 from tests.e2e.books import Books
 from tests.support.api import Api
 from tests.support.samples import mp3, pdf, text, wav
 
 NOBODY: Final = "; there is no main service to notify."
+
+
+@pytest.fixture(autouse=True)
+def _tidy(books: Books) -> Iterator[None]:
+    """Leave the next test no folder that goes while it looks."""
+    yield
+    cleared(books)
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """Forms of `/upload/chunk`: fields before and after the chunk, what is wrong with them, cut ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pytest
 
 from tests.dialects.conftest import Clients
-from tests.dialects.sessions import PATH, complete, said, sent, session
+from tests.dialects.sessions import PATH, cleared, complete, said, sent, session
 from tests.e2e.books import Books
 from tests.support.api import Api
 from tests.support.samples import mp3
@@ -14,6 +14,13 @@ from tests.support.samples import mp3
 MIB: Final = 1024**2
 BOUNDARY: Final = "9051914041544843365972754266"
 Part = tuple[str, bytes]
+
+
+@pytest.fixture(autouse=True)
+def _tidy(books: Books) -> Iterator[None]:
+    """Leave the next test no folder that goes while it looks."""
+    yield
+    cleared(books)
 
 
 @pytest.fixture
