@@ -128,9 +128,8 @@ class ChunkService:
         if layout is None:
             if number >= MOST_CHUNKS:
                 # Else one byte far out would make the list of what is missing endless.
-                raise ChunkMisplaced(
-                    f"An upload has at most {MOST_CHUNKS} chunks.", total_chunks=MOST_CHUNKS
-                )
+                said = f"An upload has at most {MOST_CHUNKS} chunks."
+                raise ChunkMisplaced(said, total_chunks=MOST_CHUNKS)
             room = self._room(upload)
             if body.length is not None and body.length > room:
                 raise TooLarge(f"At most {room} more bytes are allowed.", limit=room)
