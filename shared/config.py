@@ -19,7 +19,7 @@ from pydantic_settings import (
 
 from shared.aliases import Disagreement, agreed
 from shared.model.layout import Layout, layout_of
-from shared.setting_kinds import Names, Pem, Secret, SigningSecret, Text, Url
+from shared.setting_kinds import Names, Pem, Rate, Secret, SigningSecret, Text, Url
 
 _SHORTEST_SECRET: Final = 32
 
@@ -181,6 +181,19 @@ class Settings(BaseSettings):
     )
     cors_origins: Names = Field(["*"], description="Browsers' origins that may call the API.")
 
+    rate_limits: Literal["on", "off"] = Field(
+        "on", description="Whether requests are counted per user; off switches all of these off."
+    )
+    rate_limit_numbered_upload: Rate = Field("10/minute", description="Of /api/files/upload.")
+    rate_limit_numbered_list: Rate = Field("100/minute", description="Of GET /api/files.")
+    rate_limit_numbered_delete: Rate = Field("50/minute", description="Of DELETE /api/files/….")
+    rate_limit_read: Rate = Field(
+        "off", description="Of a user's other requests that only read: 600/minute, say."
+    )
+    rate_limit_write: Rate = Field(
+        "off", description="Of a user's other requests that write; each chunk is one."
+    )
+
     web_workers: int = Field(2, ge=1, description="Processes of the web.")
     web_threads: int = Field(64, ge=4, description="Threads of each.")
     web_head_seconds: float = Field(
@@ -210,6 +223,20 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError(f"S3_FOLDER_STRUCTURE: {error}") from None
         return self
+
+    @property
+    def rates(self) -> dict[str, str]:
+        """Requests per time by what is counted, without what is not limited."""
+        if self.rate_limits == "off":
+            return {}
+        said = {
+            "numbered_upload": self.rate_limit_numbered_upload,
+            "numbered_list": self.rate_limit_numbered_list,
+            "numbered_delete": self.rate_limit_numbered_delete,
+            "read": self.rate_limit_read,
+            "write": self.rate_limit_write,
+        }
+        return {name: each for name, each in said.items() if each != "off"}
 
     @property
     def layout(self) -> Layout:

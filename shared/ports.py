@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Protocol
 
+from shared.model.caller import Caller
 from shared.model.job import JobStatus, Shown
+from shared.model.rate import Standing
 from shared.model.stored import OpenMultipart, Part, StoredObject, Written
 from shared.model.upload import Chunk
 
@@ -208,6 +210,15 @@ class Board(Protocol):
 
     def check(self) -> None:
         """Return if the board answers, else raise `Unavailable`. The only verb that raises."""
+        ...
+
+
+class Rates(Protocol):
+    def count(self, name: str, caller: Caller) -> Standing | None:
+        """Count a request of `caller`, unless it is one too many.
+
+        None where nothing limits what is called `name`, and when nobody can say: then it goes on.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ import binascii
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
+from limits import parse as rate
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
@@ -40,6 +41,15 @@ def _url(text: str | None) -> str | None:
     return text
 
 
+def _rated(text: str) -> str:
+    if text != "off":
+        try:
+            rate(text)
+        except ValueError:
+            raise ValueError("is neither off nor like 10/minute") from None
+    return text
+
+
 def _signing(secret: SecretStr | None) -> SecretStr | None:
     if secret is None:
         return None
@@ -59,3 +69,4 @@ Secret = Annotated[SecretStr | None, BeforeValidator(_nothing)]
 Pem = Annotated[Text, AfterValidator(_in_lines)]
 Url = Annotated[Text, AfterValidator(_url)]
 SigningSecret = Annotated[Secret, AfterValidator(_signing)]
+Rate = Annotated[str, AfterValidator(_rated)]

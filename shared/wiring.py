@@ -16,6 +16,7 @@ from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.objects_s3_hurried import HurriedS3Objects
 from shared.adapters.profiles_toml import load_profiles
+from shared.adapters.rates_redis import RedisRates
 from shared.adapters.records_sql import SqlRecords
 from shared.adapters.sniff_magic import MagicSniffer
 from shared.adapters.staging_disk import DiskStaging
@@ -24,7 +25,7 @@ from shared.model import predecessors
 from shared.model.main_service import MainService
 from shared.model.media import Category
 from shared.model.policy import Profile, default_profile
-from shared.ports import Board, Clock, ObjectStore, Staging
+from shared.ports import Board, Clock, ObjectStore, Rates, Staging
 from shared.records import Records
 from shared.services.adopting import Adoption
 from shared.services.chunks import ChunkService
@@ -47,6 +48,7 @@ from shared.services.targets import TargetService
 from shared.services.uploads import UploadService
 from shared.services.webhooks import WebhookService
 
+_COUNTED_WITHIN_SECONDS: Final = 0.25  # else a request goes on without
 _FORGOTTEN: Final = 20  # times of REDISPATCH_SECONDS: the reconciler must have seen it
 
 
@@ -183,6 +185,11 @@ def _main_service(settings: Settings) -> MainService | None:
     if url is None:
         return None
     return MainService(url, None if secret is None else secret.get_secret_value())
+
+
+def build_rates(settings: Settings) -> Rates:
+    client = redis_client(settings.redis_url, seconds=_COUNTED_WITHIN_SECONDS)
+    return RedisRates(client, settings.rates)
 
 
 def _profiles(settings: Settings) -> dict[str, Profile]:

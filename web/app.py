@@ -11,8 +11,8 @@ from uuid_utils.compat import uuid7
 
 from shared import VERSION, logs
 from shared.config import Settings
-from shared.wiring import Services, build
-from web import auth, errors, health, limits, metrics
+from shared.wiring import Services, build, build_rates
+from web import auth, errors, health, limits, metrics, rates
 from web.dialects import predecessors
 from web.pages import reference
 from web.requests import SluiceRequest, StrictJson
@@ -41,6 +41,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     openapi.register(app)
     errors.register(app, predecessors.SHAPES)
     auth.register(app, settings)
+    rates.register(app, build_rates(settings))
     for module in (
         health,
         metrics,
@@ -61,7 +62,10 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     CORS(
         app,
         origins=settings.cors_origins,
-        expose_headers=["Location", "ETag", "Retry-After", "X-Request-ID", "Content-Range"],
+        expose_headers=[
+            *("Location", "ETag", "Retry-After", "X-Request-ID", "Content-Range"),
+            *("RateLimit", "RateLimit-Policy"),
+        ],
         max_age=3600,
     )
     app.after_request(_end)

@@ -81,7 +81,7 @@ def present(error: AppError) -> Response:
     if isinstance(error, UnsupportedCoding):
         headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
     if error.kind in _RETRY_SECONDS:
-        headers["Retry-After"] = _RETRY_SECONDS[error.kind]
+        headers["Retry-After"] = str(error.facts.get("retry_after", _RETRY_SECONDS[error.kind]))
     return _shaped(Refusal(status, error.code, str(error), error.facts, headers))
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from shared.config import settings
 
 _MOST_FILES: Final = 8192  # more than that many is of no use here
-_FILES_OF_A_THREAD: Final = 6  # its client, staging, the database, Redis, the store, one to spare
+_FILES_OF_A_THREAD: Final = 7  # its client, staging, the database, Redis twice, the store, a spare
 
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _files = max(_soft, _MOST_FILES if _hard == resource.RLIM_INFINITY else min(_hard, _MOST_FILES))

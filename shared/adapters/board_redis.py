@@ -164,14 +164,18 @@ class RedisBoard:
         return f"{self._prefix}job:{job_id}"
 
 
-def redis_client(url: str) -> Redis:
+def redis_client(url: str, *, seconds: float = 1) -> Redis:
     """Return a client that gives up soon: a frozen Redis must not hold a request.
 
     It tries again only what met a connection that ended while nobody used it.
     """
     again = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     return Redis.from_url(
-        url, socket_timeout=1, socket_connect_timeout=1, health_check_interval=10, retry=again
+        url,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        health_check_interval=10,
+        retry=again,
     )
 
 

@@ -31,8 +31,8 @@ class Web:
     def database_url(self) -> str:
         return f"sqlite:///{self.folder / 'sluice.db'}"
 
-    def api(self, sub: str = "alice") -> Api:
-        claims = {"sub": sub, "exp": int(time.time()) + 600}
+    def api(self, sub: str = "alice", **said: str) -> Api:
+        claims = {"sub": sub, "exp": int(time.time()) + 600, **said}
         return Api(self.base_url, jwt.encode(claims, _SECRET, algorithm="HS256"), sub=sub)
 
     def public_file(self, content: bytes) -> str:

@@ -40,7 +40,7 @@ def answers(
             models.add(shape)
             reference = {"schema": {"$ref": f"#/components/schemas/{shape.__name__}"}}
             responses[status]["content"] = {"application/json": reference}
-    for status in sorted({400, 422, *(() if open_to_all else (401, 403)), *problems}):
+    for status in sorted({400, 422, *(() if open_to_all else (401, 403, 429)), *problems}):
         reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
         content = {"application/problem+json": reference}
         responses[status] = {"description": HTTPStatus(status).phrase, "content": content}

@@ -18,6 +18,7 @@ from web.auth import caller
 from web.dialects.predecessors.submitting import submitted
 from web.disposition import disposition
 from web.errors import Refusal
+from web.rates import counted_as
 from web.rest.inputs import Input, Query
 from web.services import services
 
@@ -31,6 +32,7 @@ _WORDS: Final = {
     "too_large": "File size exceeds limit",
     "type_not_allowed": "File type not allowed",
     "file_empty": "File is empty",
+    "limited": "Too many requests",
     "forbidden": "Not authorized",
     "file_not_found": "File not found",
     "job_failed": "S3 error",
@@ -61,6 +63,7 @@ bp = APIBlueprint("numbered", __name__, url_prefix=PREFIX, tag="Predecessors: nu
 
 @bp.post("/upload")
 @bp.doc(hide=True)
+@counted_as("numbered_upload")
 def upload_numbered() -> Any:
     file = submitted(
         lambda received: NewUpload(
@@ -81,6 +84,7 @@ def upload_numbered() -> Any:
 @bp.get("")
 @bp.doc(hide=True)
 @bp.input(ListQuery, location="query", arg_name="query")
+@counted_as("numbered_list")
 def list_numbered(query: ListQuery) -> Any:
     who = caller()
     asked = FileQuery(
@@ -111,6 +115,7 @@ def link_numbered(said: LinkIn) -> Any:
 
 @bp.delete(f"/{_ID}")
 @bp.doc(hide=True)
+@counted_as("numbered_delete")
 def delete_numbered(number: int) -> Any:
     files, who = services().files, caller()
     files.delete(who, files.numbered(who, number).id, hard=True)
