@@ -4,6 +4,7 @@ Every setting is in `docs/settings.md` and `.env.example`; sizes are bytes or `8
 seconds unless the name says otherwise.
 """
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, Self, cast
@@ -22,6 +23,7 @@ from shared.model.layout import Layout, layout_of
 from shared.setting_kinds import Names, Pem, Rate, Secret, SigningSecret, Text, Url
 
 _SHORTEST_SECRET: Final = 32
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 class Settings(BaseSettings):
@@ -82,6 +84,15 @@ class Settings(BaseSettings):
         ge=5 * 1024**2,
         le=5 * 1024**3,
         description="The most that S3 copies in one request; what is larger is copied in parts.",
+    )
+    cloudfront_domain: Text = Field(
+        None, description="A CloudFront domain before the bucket: files then have a cdn_url."
+    )
+    cloudfront_key_pair_id: Text = Field(
+        None, description="Signs the cdn_url of private files: the id of the public key."
+    )
+    cloudfront_private_key: Secret = Field(
+        None, description="And the private one, RSA in PEM; line ends may be written as \\n."
     )
     staging_dir: Path | None = Field(
         None, description="Where chunks wait; DATA_DIR/staging unless set."
@@ -218,6 +229,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"JWT_SECRET_KEY is shorter than {_SHORTEST_SECRET} characters")
         elif self.jwt_public_key is None and self.jwt_jwks_url is None:
             raise ValueError(f"{self.jwt_algorithm} wants JWT_PUBLIC_KEY or JWT_JWKS_URL")
+        if self.cloudfront_domain and not _HOST.fullmatch(self.cloudfront_domain):
+            raise ValueError("CLOUDFRONT_DOMAIN: is a host name, without https:// and path")
+        pair = (self.cloudfront_key_pair_id, self.cloudfront_private_key)
+        if any(pair) and not (all(pair) and self.cloudfront_domain):
+            raise ValueError(
+                "CLOUDFRONT_KEY_PAIR_ID and CLOUDFRONT_PRIVATE_KEY go together, with CLOUDFRONT_DOMAIN"
+            )
         try:
             self.layout  # noqa: B018  # a placeholder nobody knows is found here
         except ValueError as error:

@@ -186,6 +186,12 @@ class ObjectStore(Protocol):
         ...
 
 
+class Cdn(Protocol):
+    def url(self, key: str, *, is_public: bool) -> str:
+        """Return where the object is read through the network; by who has a signature, if private."""
+        ...
+
+
 class Board(Protocol):
     """Where clients poll jobs. A cache: never ahead of the database, never going back.
 

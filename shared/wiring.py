@@ -8,6 +8,7 @@ from typing import Final
 from celery import Celery
 
 from shared.adapters.board_redis import RedisBoard, redis_client
+from shared.adapters.cdn_cloudfront import CloudFront, SignedCloudFront
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.dispatch_celery import CeleryDispatcher, ringing_app
@@ -25,7 +26,7 @@ from shared.model import predecessors
 from shared.model.main_service import MainService
 from shared.model.media import Category
 from shared.model.policy import Profile, default_profile
-from shared.ports import Board, Clock, ObjectStore, Rates, Staging
+from shared.ports import Board, Cdn, Clock, ObjectStore, Rates, Staging
 from shared.records import Records
 from shared.services.adopting import Adoption
 from shared.services.chunks import ChunkService
@@ -91,7 +92,8 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     objects = build_objects(settings, hurried=hurried)
     board = RedisBoard(redis_client(settings.redis_url))
     dispatcher = CeleryDispatcher(celery or ringing_app(settings.redis_url))
-    describing = Describing(settings.public_url, objects, _final(settings))
+    cdn = _cdn(settings, clock)
+    describing = Describing(settings.public_url, objects, _final(settings), cdn)
     main = _main_service(settings)
     events = Events(describing, tells=main is not None)
     screening = Screening(_profiles(settings), MagicSniffer())
@@ -190,6 +192,25 @@ def _main_service(settings: Settings) -> MainService | None:
 def build_rates(settings: Settings) -> Rates:
     client = redis_client(settings.redis_url, seconds=_COUNTED_WITHIN_SECONDS)
     return RedisRates(client, settings.rates)
+
+
+def _cdn(settings: Settings, clock: Clock) -> Cdn | None:
+    domain, key_id = settings.cloudfront_domain, settings.cloudfront_key_pair_id
+    private_key = settings.cloudfront_private_key
+    if domain is None:
+        return None
+    if key_id is None or private_key is None:
+        return CloudFront(domain)
+    try:
+        return SignedCloudFront(
+            domain,
+            key_id=key_id,
+            private_key=private_key.get_secret_value(),
+            lifetime=timedelta(seconds=settings.presigned_url_expiry),
+            clock=clock,
+        )
+    except ValueError as error:
+        raise BadSettings(f"CLOUDFRONT_PRIVATE_KEY: {error}") from error
 
 
 def _profiles(settings: Settings) -> dict[str, Profile]:

@@ -1,12 +1,18 @@
 """gunicorn's settings: threads, so that slow bodies and waits share few processes."""
 
 import resource
+import sys
 from typing import Final
 
-from shared.config import settings
+from shared.config import BadSettings, settings
 
 _MOST_FILES: Final = 8192  # more than that many is of no use here
 _FILES_OF_A_THREAD: Final = 7  # its client, staging, the database, Redis twice, the store, a spare
+
+try:
+    settings()
+except BadSettings as error:
+    sys.exit(f"sluice: {error}")
 
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _files = max(_soft, _MOST_FILES if _hard == resource.RLIM_INFINITY else min(_hard, _MOST_FILES))

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from shared.adapters.client_s3 import PATIENT, Patience, S3Place
 from shared.adapters.digests_s3 import bare, expected
@@ -69,9 +70,10 @@ class S3Objects(S3Copies, S3Direct):
 
     def url(self, key: str) -> str:
         endpoint = self._place.public_endpoint or self._place.endpoint
+        path = quote(key, safe="/~")
         if endpoint is None:
-            return f"https://{self._place.bucket}.s3.{self._place.region}.amazonaws.com/{key}"
-        return f"{endpoint.rstrip('/')}/{self._place.bucket}/{key}"
+            return f"https://{self._place.bucket}.s3.{self._place.region}.amazonaws.com/{path}"
+        return f"{endpoint.rstrip('/')}/{self._place.bucket}/{path}"
 
     def check(self) -> None:
         try:

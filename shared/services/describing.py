@@ -16,7 +16,7 @@ from shared.model.file import File, Thumbnail
 from shared.model.job import Job, JobStatus, StepRun
 from shared.model.lifecycle import FINAL_UPLOADS, UploadState
 from shared.model.upload import Chunk, Upload
-from shared.ports import ObjectStore
+from shared.ports import Cdn, ObjectStore
 
 _WHOLE = frozenset({UploadState.SEALED, UploadState.PROCESSING, UploadState.READY})
 
@@ -31,6 +31,7 @@ class Describing:
     base_url: str
     objects: ObjectStore
     folder: Path | None = None
+    cdn: Cdn | None = None
 
     def upload(self, upload: Upload, chunks: Sequence[Chunk], job: Job | None) -> dict[str, Any]:
         whole, ended = upload.state in _WHOLE, upload.state in FINAL_UPLOADS
@@ -116,7 +117,7 @@ class Describing:
             "etag": file.etag,
             "s3_key": file.key,
             "url": self._url(file),
-            "cdn_url": None,
+            "cdn_url": self._cdn_url(file),
             "is_public": file.is_public,
             "width": file.width,
             "height": file.height,
@@ -176,6 +177,11 @@ class Describing:
         if file.is_public:
             return f"{self.base_url}/public/{file.id}/{quote(file.filename, safe='')}"
         return self.objects.url(file.key)
+
+    def _cdn_url(self, file: File) -> str | None:
+        if self.cdn is None or file.deleted_at is not None:
+            return None
+        return self.cdn.url(file.key, is_public=file.is_public)
 
     def _thumbnail(self, file: File, small: Thumbnail) -> dict[str, Any]:
         return {

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import jwt
 import psutil
 
+from shared.model.file import File
 from tests.support import servers
 from tests.support.api import Api
 from tests.support.factory import a_factory
@@ -37,12 +38,16 @@ class Web:
 
     def public_file(self, content: bytes) -> str:
         """Publish a file; return the path that anybody may read it at."""
+        return f"/public/{self.file(content, is_public=True).id}/notes.txt"
+
+    def file(self, content: bytes, **said: Any) -> File:
+        """Publish a file of alice's."""
         with a_factory(self.folder, self.database_url) as factory:
-            job = factory.received(content, is_public=True)
+            job = factory.received(content, **said)
             factory.run(job)
             file = factory.file(job)
         assert file is not None
-        return f"/public/{file.id}/notes.txt"
+        return file
 
     def connections(self) -> int:
         workers = self.process.children()
