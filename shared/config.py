@@ -85,6 +85,10 @@ class Settings(BaseSettings):
         le=5 * 1024**3,
         description="The most that S3 copies in one request; what is larger is copied in parts.",
     )
+    s3_public_acl: bool = Field(
+        False,
+        description="Objects of public files get the ACL public-read; their url is then the store's.",
+    )
     cloudfront_domain: Text = Field(
         None, description="A CloudFront domain before the bucket: files then have a cdn_url."
     )

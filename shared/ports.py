@@ -115,12 +115,24 @@ class ObjectStore(Protocol):
     """
 
     def put(
-        self, key: str, body: bytes, *, content_type: str, upload_id: str, over: str | None = None
+        self,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str,
+        upload_id: str,
+        is_public: bool = False,
+        over: str | None = None,
     ) -> str:
-        """Store a small object with its checksum verified; return its ETag without quotes."""
+        """Store a small object with its checksum verified; return its ETag without quotes.
+
+        One that `is_public` the store may itself give to anybody; see `public_url`.
+        """
         ...
 
-    def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str: ...
+    def begin_multipart(
+        self, key: str, *, content_type: str, upload_id: str, is_public: bool = False
+    ) -> str: ...
 
     def put_part(
         self, key: str, multipart_id: str, number: int, offset: int, body: BytesIO
@@ -179,7 +191,15 @@ class ObjectStore(Protocol):
         self, key: str, lifetime: timedelta, *, disposition: str, content_type: str
     ) -> str: ...
 
+    def set_public(self, key: str, *, is_public: bool) -> None:
+        """Let the store give an object to anybody from now on, where it can do that, or to nobody."""
+        ...
+
     def url(self, key: str) -> str: ...
+
+    def public_url(self, key: str) -> str | None:
+        """Return where anybody reads a public object, None if the store gives it to nobody."""
+        ...
 
     def check(self) -> None:
         """Return if the store answers for its bucket, else raise `Unavailable`."""

@@ -158,6 +158,7 @@ def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
         access_key_id=settings.s3_access_key_id,
         secret_access_key=secret_key.get_secret_value() if secret_key else None,
         session_token=token.get_secret_value() if token else None,
+        public_acl=settings.s3_public_acl,
     )
     at_once = settings.s3_copy_part_size
     if hurried:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -33,6 +34,7 @@ class S3Place:
     access_key_id: str | None = None
     secret_access_key: str | None = None
     session_token: str | None = None
+    public_acl: bool = False  # whether objects of public files are to have the ACL that says so
 
 
 class NoConditions(Exception):  # a fact about the store, caught where it is learned
@@ -52,8 +54,14 @@ PATIENT: Final = Patience()  # a hung store costs a minute
 HURRIED: Final = Patience(connect_seconds=2, read_seconds=5, attempts=2)  # somebody waits
 
 
-def s3_client(place: S3Place, endpoint: str | None, patience: Patience = PATIENT) -> "S3Client":
-    """Return a client with our time-outs."""
+def s3_client(
+    place: S3Place,
+    endpoint: str | None,
+    patience: Patience = PATIENT,
+    *,
+    anonymous: bool = False,
+) -> "S3Client":
+    """Return a client with our time-outs; an anonymous one signs nothing."""
     return boto3.client(
         "s3",
         region_name=place.region,
@@ -62,7 +70,7 @@ def s3_client(place: S3Place, endpoint: str | None, patience: Patience = PATIENT
         aws_secret_access_key=place.secret_access_key,
         aws_session_token=place.session_token,
         config=Config(
-            signature_version="s3v4",
+            signature_version=UNSIGNED if anonymous else "s3v4",
             connect_timeout=patience.connect_seconds,
             read_timeout=patience.read_seconds,
             # Not "standard": its quota of retries runs dry in lasting bad weather, and then a job of

@@ -49,8 +49,16 @@ class DiskObjects:
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def put(
-        self, key: str, body: bytes, *, content_type: str, upload_id: str, over: str | None = None
+        self,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str,
+        upload_id: str,
+        is_public: bool = False,
+        over: str | None = None,
     ) -> str:
+        del is_public
         multipart_id = self.begin_multipart(key, content_type=content_type, upload_id=upload_id)
         try:
             part = self.put_part(key, multipart_id, 1, 0, BytesIO(body))
@@ -58,7 +66,10 @@ class DiskObjects:
         finally:
             self.abort_multipart(key, multipart_id)
 
-    def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
+    def begin_multipart(
+        self, key: str, *, content_type: str, upload_id: str, is_public: bool = False
+    ) -> str:
+        del is_public
         multipart_id = secrets.token_hex(16)
         facts = {"key": key, "content_type": content_type, "upload_id": upload_id}
         with begun(), translated():
@@ -177,6 +188,13 @@ class DiskObjects:
 
     def url(self, key: str) -> str:
         return f"{self._base_url}/objects/{quote(key)}"
+
+    def set_public(self, key: str, *, is_public: bool) -> None:
+        """Do nothing: a folder gives nothing to anybody."""
+
+    def public_url(self, key: str) -> str | None:
+        del key
+        return None
 
     def check(self) -> None:
         with translated():

@@ -75,6 +75,9 @@ class S3Objects(S3Copies, S3Direct):
             return f"https://{self._place.bucket}.s3.{self._place.region}.amazonaws.com/{path}"
         return f"{endpoint.rstrip('/')}/{self._place.bucket}/{path}"
 
+    def public_url(self, key: str) -> str | None:
+        return self.url(key) if self._acls.are_honoured() else None
+
     def check(self) -> None:
         try:
             with self._asking(self._place.bucket):

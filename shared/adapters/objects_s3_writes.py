@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from io import BytesIO
 from typing import Any, Final
 
+from shared.adapters.acls_s3 import Acls
 from shared.adapters.client_s3 import (
     NoConditions,
     Patience,
@@ -31,13 +32,23 @@ class S3Writes:
     def __init__(self, place: S3Place, patience: Patience) -> None:
         self._place = place
         self._client = s3_client(place, place.endpoint, patience)
+        self._acls = Acls(place, self._client, patience)
         self._unknown: set[str] = set()  # conditions, by the request they are of
 
     def put(
-        self, key: str, body: bytes, *, content_type: str, upload_id: str, over: str | None = None
+        self,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str,
+        upload_id: str,
+        is_public: bool = False,
+        over: str | None = None,
     ) -> str:
         def write(**condition: Any) -> str:
-            answer = self._client.put_object(
+            answer = self._acls.sent(
+                is_public,
+                self._client.put_object,
                 Bucket=self._place.bucket,
                 Key=key,
                 Body=body,
@@ -49,9 +60,13 @@ class S3Writes:
 
         return self._write(key, write, over)
 
-    def begin_multipart(self, key: str, *, content_type: str, upload_id: str) -> str:
+    def begin_multipart(
+        self, key: str, *, content_type: str, upload_id: str, is_public: bool = False
+    ) -> str:
         with self._asking(key):
-            answer = self._client.create_multipart_upload(
+            answer = self._acls.sent(
+                is_public,
+                self._client.create_multipart_upload,
                 Bucket=self._place.bucket,
                 Key=key,
                 ChecksumAlgorithm="CRC64NVME",
@@ -126,6 +141,9 @@ class S3Writes:
                 )
         except NotFound:
             return
+
+    def set_public(self, key: str, *, is_public: bool) -> None:
+        self._acls.put(key, is_public=is_public)
 
     def find(self, key: str) -> StoredObject | None:
         head = self._head(key)

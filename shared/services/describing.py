@@ -175,8 +175,11 @@ class Describing:
 
     def _url(self, file: File) -> str:
         if file.is_public:
-            return f"{self.base_url}/public/{file.id}/{quote(file.filename, safe='')}"
+            return self.objects.public_url(file.key) or self._own_url(file)
         return self.objects.url(file.key)
+
+    def _own_url(self, file: File) -> str:
+        return f"{self.base_url}/public/{file.id}/{quote(file.filename, safe='')}"
 
     def _cdn_url(self, file: File) -> str | None:
         if self.cdn is None or file.deleted_at is not None:

@@ -17,8 +17,10 @@ from worker.pipeline import STEPS
 
 ROOT = Path(__file__).parents[2]
 # One file each: the decoder's child imports nothing of ours, the notifier is one connection's story,
-# the tables are one list, and so are the settings.
-LONG_FOR_A_REASON = {"config.py": 400, "decoder.py": 300, "notify_http.py": 275, "tables.py": 300}
+# the tables are one list, and so are the settings and the seams.
+LONG_FOR_A_REASON = {
+    "config.py": 400, "decoder.py": 300, "notify_http.py": 275, "ports.py": 300, "tables.py": 300,
+}  # fmt: skip
 
 
 def test_generated_pages_are_up_to_date() -> None:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ from tools.data_folder import DataFolder
 from tools.embedded import WEED, Embedded, embed
 from tools.part import Part
 from tools.ports import Ports, refuse_taken
+from tools.probes import http_answers
 from tools.refusal import Refused
 from tools.running import Guard, Running
 from tools.voice import Voice
@@ -60,6 +62,15 @@ def seaweedfs() -> Iterator[S3Place]:
             access_key_id=said["S3_ACCESS_KEY_ID"],
             secret_access_key=said["S3_SECRET_ACCESS_KEY"],
         )
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """Run what answers as AWS does where a store of ours would not; yields its address."""
+    url = f"http://{_LOOPBACK}:{(port := free_port())}"
+    command = (sys.executable, "-m", "moto.server", "-H", _LOOPBACK, "-p", str(port))
+    with running(Part("moto", command, http_answers(f"{url}/moto-api/data.json"), _ENVIRONMENT)):
+        yield url
 
 
 @contextmanager

@@ -47,7 +47,10 @@ def assemble(draft: Draft, bench: Workbench) -> Draft:
         draft = replace(draft, body=b"".join(blocks))
     else:
         multipart_id = bench.objects.begin_multipart(
-            upload.key, content_type=verdict.content_type, upload_id=upload.id
+            upload.key,
+            content_type=verdict.content_type,
+            upload_id=upload.id,
+            is_public=upload.is_public,
         )
         bench.undo.callback(bench.objects.abort_multipart, upload.key, multipart_id)
         bench.claims.started(claim, upload.key, multipart_id)

@@ -42,10 +42,20 @@ def publish(draft: Draft, bench: Workbench) -> Draft:
 
 
 def _put(draft: Draft, bench: Workbench, key: str, body: bytes, content_type: str) -> str:
-    upload_id = draft.claim.upload.id
+    upload = draft.claim.upload
+    upload_id = upload.id
+    # Its thumbnails have no address but ours.
+    is_public = upload.is_public and key == upload.key
 
     def write(over: str | None) -> None:
-        bench.objects.put(key, body, content_type=content_type, upload_id=upload_id, over=over)
+        bench.objects.put(
+            key,
+            body,
+            content_type=content_type,
+            upload_id=upload_id,
+            is_public=is_public,
+            over=over,
+        )
 
     return _written(draft, bench, key, body, write)
 

@@ -1,0 +1,113 @@
+"""Public files where `S3_PUBLIC_ACL` is on: their jobs end well, and their address is one that works."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import requests
+
+from shared.adapters.client_s3 import S3Place, s3_client
+from shared.adapters.objects_s3 import S3Objects
+from shared.model.file import File
+from shared.services.describing import Describing
+from tests.support import servers
+from tests.support.factory import Factory, a_factory
+from tests.support.pictures import a_png
+from tests.support.waiting import eventually
+from tests.support.weather import Call, an_error, weather_before
+
+BOTH = pytest.mark.parametrize(
+    "content", [b"hello", b"hello, " * 1_300_000], ids=["whole", "in parts"]
+)
+
+
+@contextmanager
+def a_factory_before(place: S3Place, folder: Path) -> Iterator[Factory]:
+    url = f"sqlite:///{folder / 'sluice.db'}"
+    servers.make_tables(url)
+    with a_factory(folder, url, objects=S3Objects(place)) as made:
+        yield made
+        made.objects.delete(sorted(made.keys()))
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    with servers.moto() as url:
+        yield url
+
+
+@pytest.fixture
+def generous(moto: str) -> S3Place:
+    """A bucket whose store lets anybody read what it has."""
+    place = S3Place(f"test-{uuid4().hex}", "us-east-1", moto, None, "a", "s", public_acl=True)
+    s3_client(place, moto).create_bucket(Bucket=place.bucket)
+    return place
+
+
+def published(factory: Factory, content: bytes, filename: str = "notes.txt") -> File:
+    job = factory.received(content, filename, is_public=True)
+    factory.run(job)
+    file = factory.file(job)
+    assert file is not None
+    return file
+
+
+def url_of(factory: Factory, file: File) -> str:
+    return str(Describing("http://sluice", factory.objects).file(file)["url"])
+
+
+def has_acl(call: Call) -> bool:
+    return any(name.lower() == "x-amz-acl" for name in call.headers)
+
+
+@BOTH
+def test_a_store_that_refuses_acls_costs_no_job_and_the_address_is_ours(
+    a_bucket: S3Place, tmp_path: Path, content: bytes
+) -> None:
+    with weather_before(replace(a_bucket, public_acl=True)) as sky:
+        sky.brings(an_error(400, "AccessControlListNotSupported"), to=has_acl, times=None)
+        with a_factory_before(sky.place, tmp_path) as factory:
+            file = published(factory, content)
+
+            assert factory.content(file.key) == content
+            assert url_of(factory, file) == f"http://sluice/public/{file.id}/notes.txt"
+
+
+def test_a_store_that_takes_acls_and_lets_nobody_read_is_found_out(
+    a_bucket: S3Place, tmp_path: Path
+) -> None:
+    with a_factory_before(replace(a_bucket, public_acl=True), tmp_path) as factory:
+        file = published(factory, b"hello")
+
+        seen = {url_of(factory, file) for _ in range(200)}
+
+    assert seen == {f"http://sluice/public/{file.id}/notes.txt"}
+
+
+@BOTH
+def test_where_acls_are_honoured_anybody_reads_the_file_at_the_stores_address(
+    generous: S3Place, tmp_path: Path, content: bytes
+) -> None:
+    with a_factory_before(generous, tmp_path) as factory:
+        file = published(factory, content)
+
+        eventually(lambda: url_of(factory, file).startswith(generous.endpoint or ""), timeout=10)
+        answer = requests.get(url_of(factory, file), timeout=10)
+
+    assert answer.content == content
+    assert url_of(factory, file) == f"{generous.endpoint}/{generous.bucket}/{file.key}"
+
+
+def test_the_thumbnails_of_a_public_picture_stay_private(a_bucket: S3Place, tmp_path: Path) -> None:
+    with weather_before(replace(a_bucket, public_acl=True)) as sky:
+        with a_factory_before(sky.place, tmp_path) as factory:
+            file = published(factory, a_png(), "photo.png")
+        opened = {call.path for call, _ in sky.calls if has_acl(call)}
+
+    small = {f"/{a_bucket.bucket}/{each.key}" for each in file.thumbnails}
+    assert f"/{a_bucket.bucket}/{file.key}" in opened
+    assert small
+    assert not small & opened
