@@ -85,6 +85,13 @@ class Settings(BaseSettings):
         le=5 * 1024**3,
         description="The most that S3 copies in one request; what is larger is copied in parts.",
     )
+    s3_credentials_secret: Text = Field(
+        None,
+        description="Credentials in AWS Secrets Manager: the name or ARN of a secret in JSON.",
+    )
+    s3_credentials_seconds: float = Field(
+        300, ge=1, description="How often that secret is read again."
+    )
     s3_public_acl: bool = Field(
         False,
         description="Objects of public files get the ACL public-read; their url is then the store's.",

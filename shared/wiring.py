@@ -11,6 +11,7 @@ from shared.adapters.board_redis import RedisBoard, redis_client
 from shared.adapters.cdn_cloudfront import CloudFront, SignedCloudFront
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
+from shared.adapters.credentials_secret import SecretUnread, with_secret
 from shared.adapters.dispatch_celery import CeleryDispatcher, ringing_app
 from shared.adapters.notify_http import HttpNotifier
 from shared.adapters.objects_disk import DiskObjects
@@ -160,6 +161,12 @@ def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
         session_token=token.get_secret_value() if token else None,
         public_acl=settings.s3_public_acl,
     )
+    if settings.s3_credentials_secret is not None:
+        every = timedelta(seconds=settings.s3_credentials_seconds)
+        try:
+            place = with_secret(place, settings.s3_credentials_secret, every)
+        except SecretUnread as error:
+            raise BadSettings(f"S3_CREDENTIALS_SECRET: {error}") from error
     at_once = settings.s3_copy_part_size
     if hurried:
         return HurriedS3Objects(place, copied_at_once=at_once)

@@ -24,7 +24,12 @@ from tools.refusal import Refused
 ROOT: Final = Path(__file__).resolve().parent.parent
 WEED: Final = Path(sysconfig.get_path("scripts")) / "weed"
 
-S3_NAMES: Final = ("S3_ENDPOINT_URL", "S3_ACCESS_KEY_ID", "S3_ACCESS_KEY")
+S3_NAMES: Final = (
+    "S3_ENDPOINT_URL",
+    "S3_ACCESS_KEY_ID",
+    "S3_ACCESS_KEY",
+    "S3_CREDENTIALS_SECRET",
+)
 # Every AWS tool reads these, so they count as meant for us only where a bucket is named too.
 AWS_NAMES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 BUCKET_NAMES: Final = ("S3_BUCKET_NAME", *ALIASES["S3_BUCKET_NAME"])

@@ -34,6 +34,7 @@ class S3Place:
     access_key_id: str | None = None
     secret_access_key: str | None = None
     session_token: str | None = None
+    session: boto3.Session | None = None  # signs in place of the keys
     public_acl: bool = False  # whether objects of public files are to have the ACL that says so
 
 
@@ -62,7 +63,8 @@ def s3_client(
     anonymous: bool = False,
 ) -> "S3Client":
     """Return a client with our time-outs; an anonymous one signs nothing."""
-    return boto3.client(
+    making = place.session.client if place.session else boto3.client
+    return making(
         "s3",
         region_name=place.region,
         endpoint_url=endpoint,

@@ -52,6 +52,7 @@ def test_every_port_follows_from_one() -> None:
         ({"S3_ACCESS_KEY_ID": "mine", "S3_SECRET_ACCESS_KEY": "mine"}, "objects"),
         ({"S3_ACCESS_KEY": "mine", "S3_SECRET_KEY": "mine"}, "objects"),
         ({"AWS_ACCESS_KEY_ID": "mine", "AWS_S3_BUCKET": "ours"}, "objects"),
+        ({"S3_CREDENTIALS_SECRET": "prod/s3"}, "objects"),
         ({"STORAGE_BACKEND": "local"}, "objects"),
     ],
 )
