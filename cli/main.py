@@ -7,6 +7,7 @@ import click
 from cli.audit import audit
 from cli.environment import env
 from cli.listen import listen
+from cli.public_acls import public_acls
 from cli.store import make_bucket, migrate
 from cli.sweep import sweep
 from cli.token import token
@@ -18,7 +19,7 @@ def commands() -> None:
     """Sluice, a self-hosted upload pipeline."""
 
 
-for command in (token, env, migrate, make_bucket, sweep, audit, listen):
+for command in (token, env, migrate, make_bucket, public_acls, sweep, audit, listen):
     commands.add_command(command)
 
 

@@ -8,13 +8,18 @@ from uuid import uuid4
 
 import pytest
 import requests
+from click.testing import CliRunner
+from sqlalchemy import text as sql
 
+from cli.public_acls import public_acls
 from shared.adapters.client_s3 import S3Place, s3_client
 from shared.adapters.objects_s3 import S3Objects
 from shared.model.file import File
 from shared.services.describing import Describing
+from shared.services.opening import set_acls
 from tests.support import servers
 from tests.support.factory import Factory, a_factory
+from tests.support.late import as_store
 from tests.support.pictures import a_png
 from tests.support.waiting import eventually
 from tests.support.weather import Call, an_error, weather_before
@@ -47,8 +52,10 @@ def generous(moto: str) -> S3Place:
     return place
 
 
-def published(factory: Factory, content: bytes, filename: str = "notes.txt") -> File:
-    job = factory.received(content, filename, is_public=True)
+def published(
+    factory: Factory, content: bytes, filename: str = "notes.txt", *, is_public: bool = True
+) -> File:
+    job = factory.received(content, filename, is_public=is_public)
     factory.run(job)
     file = factory.file(job)
     assert file is not None
@@ -111,3 +118,68 @@ def test_the_thumbnails_of_a_public_picture_stay_private(a_bucket: S3Place, tmp_
     assert f"/{a_bucket.bucket}/{file.key}" in opened
     assert small
     assert not small & opened
+
+
+def test_files_from_before_are_opened_by_hand_and_closed_again(
+    generous: S3Place, tmp_path: Path
+) -> None:
+    with a_factory_before(replace(generous, public_acl=False), tmp_path) as factory:
+        public, private = published(factory, b"1"), published(factory, b"2", is_public=False)
+        store = S3Objects(generous)
+
+        assert set_acls(factory.records, store) == 1
+        assert (readers(generous, public), readers(generous, private)) == ({"AllUsers"}, set())
+
+        assert set_acls(factory.records, store) == 1
+        assert set_acls(factory.records, store, remove=True) == 1
+        assert readers(generous, public) == set()
+
+
+def test_a_file_that_becomes_private_meanwhile_is_not_left_open(
+    generous: S3Place, tmp_path: Path
+) -> None:
+    with a_factory_before(generous, tmp_path) as factory:
+        file = published(factory, b"1")
+        store = S3Objects(generous)
+
+        class Slow:
+            """A store whose first request comes after somebody else's."""
+
+            def set_public(self, key: str, *, is_public: bool) -> None:
+                if is_public:
+                    with factory.records._engine.begin() as connection:
+                        connection.execute(sql("UPDATE files SET is_public = false"))
+                    store.set_public(key, is_public=False)
+                store.set_public(key, is_public=is_public)
+
+        set_acls(factory.records, as_store(Slow()))
+
+        assert readers(generous, file) == set()
+
+
+def test_a_file_whose_object_is_lost_does_not_stop_the_others(
+    generous: S3Place, tmp_path: Path
+) -> None:
+    with a_factory_before(generous, tmp_path) as factory:
+        lost, _ = published(factory, b"1"), published(factory, b"2")
+        factory.objects.delete([lost.key])
+
+        assert set_acls(factory.records, S3Objects(generous)) == 1
+
+
+def test_without_the_setting_the_command_does_nothing(environment: dict[str, str]) -> None:
+    result = CliRunner(env=environment).invoke(public_acls)
+
+    assert (result.exit_code, result.stderr) == (2, "S3_PUBLIC_ACL is not set.\n")
+
+
+def test_the_command_says_what_it_did(environment: dict[str, str]) -> None:
+    result = CliRunner(env=environment | {"S3_PUBLIC_ACL": "true"}).invoke(public_acls)
+
+    assert (result.exit_code, result.stdout) == (0, "0 public files opened\n")
+
+
+def readers(place: S3Place, file: File) -> set[str]:
+    """Return who may read a file's object beside its owner."""
+    said = s3_client(place, place.endpoint).get_object_acl(Bucket=place.bucket, Key=file.key)
+    return {each["Grantee"].get("URI", "").rsplit("/", 1)[-1] for each in said["Grants"]} - {""}
