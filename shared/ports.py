@@ -149,7 +149,15 @@ class ObjectStore(Protocol):
     def abort_multipart(self, key: str, multipart_id: str) -> None: ...
 
     def copy(
-        self, source: str, key: str, *, etag: str, size: int, content_type: str, upload_id: str
+        self,
+        source: str,
+        key: str,
+        *,
+        etag: str,
+        size: int,
+        content_type: str,
+        upload_id: str,
+        is_public: bool = False,
     ) -> str:
         """Copy an object of this ETag and size inside the store; return the copy's ETag.
 

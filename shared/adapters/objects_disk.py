@@ -94,8 +94,17 @@ class DiskObjects:
         return self._completed(key, multipart_id, expected_etag(parts), over)
 
     def copy(
-        self, source: str, key: str, *, etag: str, size: int, content_type: str, upload_id: str
+        self,
+        source: str,
+        key: str,
+        *,
+        etag: str,
+        size: int,
+        content_type: str,
+        upload_id: str,
+        is_public: bool = False,
     ) -> str:
+        del is_public
         multipart_id = self.begin_multipart(key, content_type=content_type, upload_id=upload_id)
         try:
             with translated():

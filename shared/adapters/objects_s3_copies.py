@@ -34,9 +34,17 @@ class S3Copies(S3Writes):
         self._copied_at_once = copied_at_once
 
     def copy(
-        self, source: str, key: str, *, etag: str, size: int, content_type: str, upload_id: str
+        self,
+        source: str,
+        key: str,
+        *,
+        etag: str,
+        size: int,
+        content_type: str,
+        upload_id: str,
+        is_public: bool = False,
     ) -> str:
-        facts = {"content_type": content_type, "upload_id": upload_id}
+        facts: Any = {"content_type": content_type, "upload_id": upload_id, "is_public": is_public}
         self._refuse_another(source, etag)
         # Asked for, too: a store may have conditions of a PUT and ignore those of a copy.
         if self.find(key) is not None:
@@ -55,9 +63,13 @@ class S3Copies(S3Writes):
                     self._unknown.add(_COPY)
             return self._copied_in_parts(key, size, said, **facts)
 
-    def _copied(self, key: str, said: Any, *, content_type: str, upload_id: str) -> str:
+    def _copied(
+        self, key: str, said: Any, *, content_type: str, upload_id: str, is_public: bool
+    ) -> str:
         with self._asking(key):
-            answer = self._copier.copy_object(
+            answer = self._acls.sent(
+                is_public,
+                self._copier.copy_object,
                 Bucket=self._place.bucket,
                 Key=key,
                 MetadataDirective="REPLACE",
@@ -68,7 +80,7 @@ class S3Copies(S3Writes):
             )
         return bare(answer["CopyObjectResult"]["ETag"])
 
-    def _copied_in_parts(self, key: str, size: int, said: Any, **facts: str) -> str:
+    def _copied_in_parts(self, key: str, size: int, said: Any, **facts: Any) -> str:
         multipart_id = self.begin_multipart(key, **facts)
         length = max(self._copied_at_once, -(-size // _MOST_PARTS))
 

@@ -82,6 +82,7 @@ def _copied(draft: Draft, bench: Workbench, copied: Copied, content_type: str) -
             size=copied.length,
             content_type=content_type,
             upload_id=upload.id,
+            is_public=upload.is_public,
         )
     except KeyTaken:
         pass  # maybe by us; a look says
