@@ -26,6 +26,7 @@ from shared.adapters.sql_rows import insert_unless_there, value
 from shared.adapters.sql_time import db_now
 from shared.adapters.tables import file_tags, files, quotas, thumbnails
 from shared.model.file import File, FileQuery, Thumbnail
+from shared.model.naming import end_of_prefix
 
 
 class SqlFileRows:
@@ -54,6 +55,10 @@ class SqlFileRows:
 
     def numbered(self, tenant: str, number: int) -> File | None:
         statement = select(files).where(files.c.tenant == tenant, files.c.number == number)
+        return next(iter(self._with_thumbnails(statement)), None)
+
+    def keyed(self, key: str) -> File | None:
+        statement = select(files).where(files.c.key == key)
         return next(iter(self._with_thumbnails(statement)), None)
 
     def many(self, file_ids: Sequence[str]) -> list[File]:
@@ -102,6 +107,15 @@ class SqlFileRows:
             .values(deleted_at=db_now(), updated_at=db_now())
         )
         return self._connection.execute(statement).rowcount == 1
+
+    def aged(self, profile: str, older_than: timedelta, limit: int) -> list[File]:
+        old = and_(
+            files.c.profile == profile,
+            files.c.deleted_at.is_(None),
+            files.c.created_at <= db_now(-older_than),
+        )
+        statement = select(files).where(old).order_by(files.c.created_at).limit(limit)
+        return list(self._with_thumbnails(statement))
 
     def referred(self, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()
@@ -196,6 +210,13 @@ def _matching(query: FileQuery) -> ColumnElement[bool]:
     if query.text is not None:
         named = columns.filename.icontains(query.text, autoescape=True)
         wanted.append(or_(named, columns.description.icontains(query.text, autoescape=True)))
+    if query.prefix is not None:
+        # A range, not LIKE: whatever the prefix is, it is read from an index.
+        end = end_of_prefix(query.prefix)
+        wanted.append(columns.key >= query.prefix)
+        wanted += [] if end is None else [columns.key < end]
+    if query.key_after is not None:
+        wanted.append(columns.key > query.key_after)
     if query.created_after is not None:
         wanted.append(columns.created_at > query.created_after)
     if query.created_before is not None:

@@ -28,6 +28,8 @@ metadata = MetaData(
     }
 )
 _ID: Final = String(36)
+# In the order of bytes, as stores list them, whatever order the database has for other text.
+_KEY: Final = Text().with_variant(Text(collation="C"), "postgresql")
 
 uploads = Table(
     "uploads",
@@ -154,7 +156,7 @@ files = Table(
     Column("category", String(16), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("etag", String(255), nullable=False),
-    Column("key", Text, nullable=False, unique=True),
+    Column("key", _KEY, nullable=False, unique=True),
     Column("is_public", Boolean, nullable=False),
     Column("width", Integer),
     Column("height", Integer),
@@ -169,11 +171,15 @@ files = Table(
     Index(None, "tenant", "owner", "created_at", "id"),
     Index(None, "tenant", "owner", "filename", "id"),
     Index(None, "tenant", "owner", "size", "id"),
+    Index(None, "tenant", "owner", "key", "id"),
     # For those who see the whole tenant.
     Index(None, "tenant", "created_at", "id"),
     Index(None, "tenant", "filename", "id"),
     Index(None, "tenant", "size", "id"),
+    Index(None, "tenant", "key", "id"),
     Index(None, "tenant", "reference"),
+    # For those that are kept for so many days.
+    Index(None, "profile", "deleted_at", "created_at"),
     Index(None, "tenant", "number", unique=True),
 )
 
@@ -189,7 +195,7 @@ thumbnails = Table(
     metadata,
     Column("file_id", _ID, ForeignKey("files.id", ondelete="CASCADE"), primary_key=True),
     Column("name", String(32), primary_key=True),
-    Column("key", Text, nullable=False, index=True),
+    Column("key", _KEY, nullable=False, index=True),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("content_type", String(64), nullable=False),
@@ -199,7 +205,7 @@ thumbnails = Table(
 objects = Table(
     "objects",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", _KEY, primary_key=True),
     Column("upload_id", _ID, nullable=False, index=True),
     Column("state", String(16), nullable=False),
     Column("multipart_id", Text),

@@ -65,7 +65,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class FileQuery:
-    """Which files to list. `after` is the sort value and id of the last one already seen."""
+    """Which files to list. `after` is the sort value and id of the last one already seen.
+
+    `prefix` is of the key, `key_after` the last key that is not wanted any more.
+    """
 
     tenant: str
     owner: str | None
@@ -76,6 +79,8 @@ class FileQuery:
     text: str | None = None
     reference: str | None = None
     profile: str | None = None
+    prefix: str | None = None
+    key_after: str | None = None
     deleted: bool = False
     created_after: datetime | None = None
     created_before: datetime | None = None

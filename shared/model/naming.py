@@ -4,6 +4,7 @@ The client's name is data, never a path: a key carries a sanitised copy of it.
 """
 
 import re
+import sys
 import unicodedata
 from typing import Final
 
@@ -13,6 +14,8 @@ MAX_NAME_BYTES: Final = 255
 MAX_FOLDER_BYTES: Final = 512
 MAX_COMPONENT_BYTES: Final = 200  # file systems end at 255
 _KEY_NAME_BYTES: Final = 120
+_SURROGATES: Final = 0xD800  # no characters of their own, and none in UTF-8
+_AFTER_SURROGATES: Final = 0xE000
 
 
 def clean_filename(name: str) -> str:
@@ -47,6 +50,19 @@ def clean_folder(folder: str | None) -> str | None:
 
 def thumbnail_key(file_id: str, name: str) -> str:
     return f"thumbnails/{file_id}/{name}.webp"
+
+
+def end_of_prefix(prefix: str) -> str | None:
+    """Return the least text that comes after all that begin with `prefix`, None when there is none.
+
+    In the order of code points, which is that of the bytes of UTF-8.
+    """
+    for length in range(len(prefix), 0, -1):
+        last = ord(prefix[length - 1]) + 1
+        if last <= sys.maxunicode:
+            following = _AFTER_SURROGATES if last == _SURROGATES else last
+            return prefix[: length - 1] + chr(following)
+    return None
 
 
 def plain_path(folder: str) -> str:

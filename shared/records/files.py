@@ -16,6 +16,8 @@ class FileRows(Protocol):
 
     def numbered(self, tenant: str, number: int) -> File | None: ...
 
+    def keyed(self, key: str) -> File | None: ...
+
     def many(self, file_ids: Sequence[str]) -> list[File]:
         """Return those that are there, in any order."""
         ...
@@ -32,6 +34,10 @@ class FileRows(Protocol):
 
     def expire(self, file_id: str) -> bool:
         """Delete the file softly if its time is over."""
+        ...
+
+    def aged(self, profile: str, older_than: timedelta, limit: int) -> list[File]:
+        """Return files of that age and profile that are not deleted, the oldest first."""
         ...
 
     def referred(self, keys: Sequence[str]) -> set[str]:

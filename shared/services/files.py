@@ -62,6 +62,19 @@ class FileService:
             raise Forbidden("This file is another user's.")
         return file
 
+    def keyed(self, caller: Caller, key: str) -> File:
+        """Return the caller's file under this key; `NotFound` for everybody else's."""
+        caller.require(Scope.FILES_READ)
+        if "\x00" in key:  # no text, and nothing that a database would look for
+            raise NotFound("file")
+        with self.records.read() as rows:
+            file = rows.files.keyed(key)
+            if file is None or not caller.sees(tenant=file.tenant, owner=file.owner):
+                raise NotFound("file")
+            if file.is_hidden(rows.now):
+                raise NotFound("file")
+        return file
+
     def public(self, file_id: str) -> File:
         """Return a public file to anybody. Raises `NotFound` for all others."""
         with self.records.read() as rows:

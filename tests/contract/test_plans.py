@@ -35,6 +35,17 @@ def test_a_page_comes_in_the_order_of_an_index(
     assert "TEMP B-TREE" not in plan
 
 
+@pytest.mark.parametrize("owner", ["alice", None])
+def test_a_prefix_is_a_range_of_an_index(records: SqlRecords, owner: str | None) -> None:
+    query = FileQuery("default", owner, prefix="uploads/2024", sort="key", descending=False)
+
+    plan = plan_of(records, query)
+
+    assert "key>? AND key<?" in plan
+    assert "USING INDEX ix_files_tenant" in plan
+    assert "TEMP B-TREE" not in plan
+
+
 def plan_of(records: SqlRecords, query: FileQuery) -> str:
     said: list[tuple[str, Any]] = []
 

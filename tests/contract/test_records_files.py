@@ -178,6 +178,78 @@ def test_pages_are_complete_and_without_repeats_while_files_arrive(
         assert seen == expected
 
 
+def test_keys_come_in_the_order_of_their_bytes_whatever_the_database_sorts_by(
+    rows: Transaction,
+) -> None:
+    keys = ["a/b", "a-b", "A/b", "a_b", "ab", "a.b", "B", "aB"]
+    for key in keys:
+        rows.files.add(a_file(key=key), None)
+
+    page = rows.files.page(replace(ALL, sort="key", descending=False))
+
+    assert [file.key for file in page] == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("", ["%/x", "a%b", "a/b", "a/b/c", "a/bc", "ab", "a_b", "é/x", "\U0010ffff/x"]),
+        ("a/", ["a/b", "a/b/c", "a/bc"]),
+        ("a/b", ["a/b", "a/b/c", "a/bc"]),
+        ("a/b/", ["a/b/c"]),
+        ("a%", ["a%b"]),
+        ("%", ["%/x"]),
+        ("a_", ["a_b"]),
+        ("A", []),
+        ("é", ["é/x"]),
+        ("\U0010ffff", ["\U0010ffff/x"]),
+        ("a/b/c/d", []),
+    ],
+)
+def test_a_prefix_is_of_the_key_and_means_itself(
+    rows: Transaction, prefix: str, expected: list[str]
+) -> None:
+    for key in ("a/b", "a/b/c", "a/bc", "ab", "a_b", "a%b", "%/x", "é/x", "\U0010ffff/x"):
+        rows.files.add(a_file(key=key), None)
+
+    page = rows.files.page(replace(ALL, prefix=prefix, sort="key", descending=False))
+
+    assert [file.key for file in page] == sorted(expected)
+
+
+def test_a_list_of_keys_goes_on_after_any_key(rows: Transaction) -> None:
+    for key in ("a/1", "a/2", "a/3", "b/1"):
+        rows.files.add(a_file(key=key), None)
+    asked = replace(ALL, prefix="a/", sort="key", descending=False)
+
+    pages = [
+        [file.key for file in rows.files.page(replace(asked, key_after=after))]
+        for after in ("", "a/1", "a/2x", "a/3", "zzz")
+    ]
+
+    assert pages == [["a/1", "a/2", "a/3"], ["a/2", "a/3"], ["a/3"], [], []]
+
+
+def test_a_file_is_found_by_its_whole_key(rows: Transaction) -> None:
+    file = rows.files.add(a_file(key="a/b"), None)
+
+    assert rows.files.keyed("a/b") == file
+    assert rows.files.keyed("a/B") is None
+    assert rows.files.keyed("a/") is None
+
+
+def test_of_a_profile_those_of_age_are_found_and_the_deleted_are_not(rows: Transaction) -> None:
+    there = [rows.files.add(a_file(profile="gateway"), None) for _ in range(3)]
+    rows.files.add(a_file(profile="default"), None)
+    rows.files.mark_deleted(there[1].id)
+
+    found = rows.files.aged("gateway", timedelta(), 10)
+
+    assert {file.id for file in found} == {there[0].id, there[2].id}
+    assert len(rows.files.aged("gateway", timedelta(), 1)) == 1
+    assert rows.files.aged("gateway", HOUR, 10) == []
+
+
 def test_an_offset_skips_files(rows: Transaction) -> None:
     made = [files_apart(rows) for _ in range(5)]
 

@@ -4,12 +4,14 @@ import unicodedata
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.errors import Unprocessable
 from shared.model.naming import (
     MAX_NAME_BYTES,
     clean_filename,
     clean_folder,
+    end_of_prefix,
     thumbnail_key,
 )
 from tests.support.names import NAMES, cleaned
@@ -98,3 +100,32 @@ def test_what_is_no_folder_is_refused(said: str) -> None:
 
 def test_keys_of_thumbnails_are_those_of_their_file() -> None:
     assert thumbnail_key("id", "small") == "thumbnails/id/small.webp"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "end"),
+    [
+        ("", None),
+        ("a", "b"),
+        ("ab/", "ab0"),
+        ("a\U0010ffff", "b"),
+        ("\U0010ffff", None),
+        ("\ud7ff", "\ue000"),
+    ],
+)
+def test_the_end_of_a_prefix_is_what_comes_next(prefix: str, end: str | None) -> None:
+    assert end_of_prefix(prefix) == end
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@given(_TEXT, _TEXT)
+def test_all_that_begins_with_a_prefix_and_nothing_else_lies_before_its_end(
+    prefix: str, other: str
+) -> None:
+    end = end_of_prefix(prefix)
+
+    for text in (other, prefix + other):
+        lies_within = text >= prefix and (end is None or text.encode() < end.encode())
+        assert lies_within == text.startswith(prefix)
