@@ -32,6 +32,7 @@ not safe goes to the log through `raise ... from`. `code` is part of the API and
       Limited              limited          limited
       Unavailable          unavailable      {records,objects,staging,board}_unavailable
         OutcomeUnknown     unavailable      records_unavailable
+        AccessDenied       unavailable      objects_denied
         StorageFull        no_space         storage_full
       Interrupted          interrupted      {decoder}_interrupted
       Rejected             rejected         the file's own fault; the job ends `rejected`
@@ -198,6 +199,14 @@ class Unavailable(AppError):
 
 class OutcomeUnknown(Unavailable):
     """A commit whose answer was lost: it may have happened. Look, never just repeat."""
+
+
+class AccessDenied(Unavailable):
+    """The object store answers, and refuses our credentials: its operators have to see to it."""
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__("objects", message, **facts)
+        self.code = "objects_denied"
 
 
 class StorageFull(Unavailable):

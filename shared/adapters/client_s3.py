@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 
-from shared.errors import KeyTaken, NotFound, Unavailable
+from shared.adapters.calls_s3 import tell_of_calls
+from shared.errors import AccessDenied, KeyTaken, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -19,6 +26,17 @@ _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchUpload"})
 # Not ConditionalRequestConflict: somebody wrote or deleted just now, and S3 wants to be asked again.
 _TAKEN: Final = frozenset(
     {"412", "PreconditionFailed", "BucketAlreadyExists", "BucketAlreadyOwnedByYou"}
+)
+_DENIED: Final = frozenset(
+    {
+        *("403", "AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden"),
+        *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"),
+    }
+)
+_WITHOUT_CREDENTIALS: Final = (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
 )
 _UNCONDITIONAL: Final = frozenset({"501", "NotImplemented"})
 
@@ -64,7 +82,7 @@ def s3_client(
 ) -> "S3Client":
     """Return a client with our time-outs; an anonymous one signs nothing."""
     making = place.session.client if place.session else boto3.client
-    return making(
+    client = making(
         "s3",
         region_name=place.region,
         endpoint_url=endpoint,
@@ -87,6 +105,8 @@ def s3_client(
             },
         ),
     )
+    tell_of_calls(client.meta.events)
+    return client
 
 
 @contextmanager
@@ -102,7 +122,11 @@ def translated(key: str) -> Iterator[None]:
             raise KeyTaken("There is an object under this key.", key=key) from error
         if code in _UNCONDITIONAL:
             raise NoConditions from error
+        if code in _DENIED:
+            raise AccessDenied("Access denied to S3 bucket.") from error
         raise Unavailable("objects", "The object store refused the request.") from error
+    except _WITHOUT_CREDENTIALS as error:
+        raise AccessDenied("Access denied to S3 bucket.") from error
     except (BotoCoreError, OSError) as error:
         raise Unavailable("objects", "The object store does not answer.") from error
 

@@ -12,7 +12,7 @@ from shared.adapters.client_s3 import HURRIED, S3Place, translated
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.objects_s3_copies import COPIED_AT_ONCE
 from shared.adapters.silence import Silence
-from shared.errors import NotFound, Unavailable
+from shared.errors import AccessDenied, NotFound, Unavailable
 
 
 class HurriedS3Objects(S3Objects):
@@ -28,7 +28,9 @@ class HurriedS3Objects(S3Objects):
             with translated(key):
                 yield
         except Unavailable as outage:
-            if not isinstance(outage.__cause__, ClientError):  # that is an answer
+            if not isinstance(outage, AccessDenied) and not isinstance(
+                outage.__cause__, ClientError
+            ):  # those are answers
                 self._silence.begin()
             raise
 

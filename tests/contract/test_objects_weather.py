@@ -11,7 +11,7 @@ import pytest
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.objects_s3 import S3Objects
-from shared.errors import KeyTaken, NotFound, Unavailable
+from shared.errors import AccessDenied, KeyTaken, NotFound, Unavailable
 from shared.model.stored import Part, StoredObject
 from tests.contract.object_copies import copy
 from tests.support import weather
@@ -190,17 +190,18 @@ class TestBadWeather:
         assert content(store) == b"hello"
 
     @pytest.mark.parametrize(
-        "fault",
+        ("fault", "code"),
         [
-            weather.an_error(503, "SlowDown"),
-            weather.an_error(500, "InternalError"),
-            weather.an_error(403, "AccessDenied"),
-            weather.nothing_is_done,
+            (weather.an_error(503, "SlowDown"), "objects_unavailable"),
+            (weather.an_error(500, "InternalError"), "objects_unavailable"),
+            (weather.an_error(403, "AccessDenied"), "objects_denied"),
+            (weather.an_error(403, "InvalidAccessKeyId"), "objects_denied"),
+            (weather.nothing_is_done, "objects_unavailable"),
         ],
-        ids=["503", "500", "403", "reset"],
+        ids=["503", "500", "403", "no such key", "reset"],
     )
     def test_every_verb_of_a_store_that_fails_is_unavailable(
-        self, store: S3Objects, sky: Weather, fault: weather.Fault
+        self, store: S3Objects, sky: Weather, fault: weather.Fault, code: str
     ) -> None:
         multipart_id = begin(store)
         part = Part(1, 0, 1, "0" * 32, 0)
@@ -210,7 +211,16 @@ class TestBadWeather:
         for verb in verbs(impatient_store, multipart_id, part):
             with pytest.raises(Unavailable) as refusal:
                 verb()
-            assert (refusal.value.code, refusal.value.retryable) == ("objects_unavailable", True)
+            assert (refusal.value.code, refusal.value.retryable) == (code, True)
+
+    def test_a_store_that_nobody_has_credentials_for_is_denied(
+        self, bucket: S3Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        nobodys = S3Objects(weather.elsewhere(bucket, access_key_id=None, secret_access_key=None))
+
+        with pytest.raises(AccessDenied):
+            nobodys.check()
 
     def test_a_store_that_hangs_is_unavailable_within_the_time_outs(self, sky: Weather) -> None:
         hurried = impatient(sky.place, attempts=2, seconds=0.2)
