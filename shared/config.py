@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, Self, cast
 
-from pydantic import ByteSize, Field, ValidationError, model_validator
+from pydantic import ByteSize, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -20,7 +20,8 @@ from pydantic_settings import (
 
 from shared.aliases import Disagreement, agreed
 from shared.model.layout import Layout, layout_of
-from shared.setting_kinds import Names, Pem, Rate, Secret, SigningSecret, Text, Url
+from shared.model.media import by_name, canonical
+from shared.setting_kinds import Days, Names, Pem, Rate, Secret, SigningSecret, Text, Url
 
 _SHORTEST_SECRET: Final = 32
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
 
     storage_backend: Literal["s3", "local"] = Field(
         "s3", description="Where files end: S3, or the folder STAGING_DIR/final."
+    )
+    s3_enabled: bool = Field(
+        True, description="Whether /api/v1/upload serves; S3 is chosen by STORAGE_BACKEND."
     )
     s3_bucket_name: str = Field("uploads", description="The bucket.")
     s3_region: str = Field("us-east-1", description="Its region.")
@@ -158,6 +162,20 @@ class Settings(BaseSettings):
         "small=150,medium=400,large=1024", description="Names and longer sides in pixels."
     )
     max_pixels: int = Field(50_000_000, ge=1, description="The largest image that is decoded.")
+    gateway_allow_anonymous: bool = Field(
+        False, description="Whether /api/v1/upload serves who sends no token, all as one user."
+    )
+    max_file_size: ByteSize = Field(
+        ByteSize(10 * 1024**2), ge=1, description="The largest file of /api/v1/upload."
+    )
+    allowed_file_types: Names = Field(
+        ["image/jpeg", "image/png", "image/gif", "application/pdf"],
+        min_length=1,
+        description="What /api/v1/upload takes.",
+    )
+    file_cleanup_days: Days = Field(
+        None, gt=0, le=36500, description="When files of /api/v1/upload expire; never unless set."
+    )
     presigned_url_expiry: int = Field(
         3600, ge=1, le=604800, description="Of links, when none is asked for."
     )
@@ -229,6 +247,13 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(2, ge=1, description="Jobs a worker runs at once.")
     parallel_parts: int = Field(3, ge=1, le=16, description="S3 parts a job sends at once.")
     flower_url: Text = Field(None, description="Where operators reach Flower; shown, not used.")
+
+    @field_validator("allowed_file_types")
+    @classmethod
+    def _refuse_unknown_types(cls, names: list[str]) -> list[str]:
+        if unknown := [name for name in names if by_name(canonical(name)) is None]:
+            raise ValueError(f"unknown types: {', '.join(unknown)}")
+        return names
 
     @model_validator(mode="after")
     def _refuse_what_contradicts(self) -> Self:

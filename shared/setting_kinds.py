@@ -66,6 +66,7 @@ def _signing(secret: SecretStr | None) -> SecretStr | None:
 Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
 Text = Annotated[str | None, BeforeValidator(_nothing)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_nothing)]
+Days = Annotated[float | None, BeforeValidator(_nothing)]
 Pem = Annotated[Text, AfterValidator(_in_lines)]
 Url = Annotated[Text, AfterValidator(_url)]
 SigningSecret = Annotated[Secret, AfterValidator(_signing)]

@@ -229,7 +229,8 @@ def _profiles(settings: Settings) -> dict[str, Profile]:
         Category.DOCUMENT: settings.max_size_document,
     }
     default = default_profile(sizes)
-    known = {default.name: default, **predecessors.profiles(default)}
+    gateway = predecessors.GatewayRules(settings.allowed_file_types, settings.max_file_size)
+    known = {default.name: default, **predecessors.profiles(default, gateway)}
     if settings.profiles_file is None:
         return known
     try:
@@ -257,11 +258,13 @@ def _claim_rules(settings: Settings) -> ClaimRules:
 
 
 def _sweep_rules(settings: Settings) -> SweepRules:
+    days = settings.file_cleanup_days
     return SweepRules(
         grace=timedelta(hours=settings.sweep_grace_hours),
         failed_uploads=timedelta(days=settings.failed_upload_days),
         deleted_files=timedelta(days=settings.deleted_file_days),
         job_records=timedelta(days=settings.job_record_days),
+        gateway_files=None if days is None else timedelta(days=days),
         cap=settings.sweep_cap,
         stuck=_FORGOTTEN * timedelta(seconds=settings.redispatch_seconds),
         reread_bytes=settings.audit_reread_bytes,

@@ -1,7 +1,7 @@
 """What the services this one replaces allowed, as profiles: their documents' types and limits."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.model.media import TYPES, Category
@@ -20,14 +20,24 @@ _NUMBERED: Final = (
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 )
 _CHUNKED: Final = tuple(each.name for each in TYPES if each.category is Category.AUDIO)
+GATEWAY: Final = "gateway"
 
 
-def profiles(default: Profile) -> Mapping[str, Profile]:
-    """Return the profiles of all predecessors, by name."""
+@dataclass(frozen=True, slots=True)
+class GatewayRules:
+    """What the gateway's settings say: types in any spelling, and one limit in bytes."""
+
+    types: Sequence[str]
+    max_size: int
+
+
+def profiles(default: Profile, gateway: GatewayRules) -> Mapping[str, Profile]:
+    """Return the profiles of all predecessors, by name. Raises `ValueError` for unknown types."""
     return {
         "storage": tailored(default, "storage", extensions=_STORAGE),
         "numbered": _at_most(50 * MIB, tailored(default, "numbered", types=_NUMBERED)),
         "chunked": tailored(default, "chunked", types=_CHUNKED),
+        GATEWAY: _at_most(gateway.max_size, tailored(default, GATEWAY, types=gateway.types)),
     }
 
 

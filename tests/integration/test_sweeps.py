@@ -135,6 +135,7 @@ def test_a_run_removes_no_more_than_the_cap_and_the_next_goes_on(
         "staging-orphans",
         "object-orphans",
         "multiparts",
+        "gateway-files",
         "deleted-files",
         "job-records",
     ],
@@ -147,6 +148,7 @@ def test_what_is_not_old_enough_stays_however_often_it_is_seen(
         premises.rules,
         grace=100 * DAY,
         failed_uploads=100 * DAY,
+        gateway_files=100 * DAY,
         deleted_files=100 * DAY,
         job_records=100 * DAY,
     )
@@ -159,7 +161,11 @@ def test_what_is_not_old_enough_stays_however_often_it_is_seen(
 
 
 @pytest.mark.parametrize(
-    "name", ["expired-uploads", "failed-uploads", "expired-files", "deleted-files", "job-records"]
+    "name",
+    [
+        *("expired-uploads", "failed-uploads", "expired-files", "gateway-files"),
+        *("deleted-files", "job-records"),
+    ],
 )
 def test_a_database_whose_clock_jumped_ahead_ends_nothing(premises: Premises, name: str) -> None:
     class Behind(SystemClock):
@@ -768,6 +774,36 @@ def test_an_expired_file_is_hidden_and_its_listeners_hear_of_it(premises: Premis
     assert job is not None
     assert premises.board.forgotten == [job.id]
     assert premises.keys() == {file.key}
+
+
+def test_without_a_setting_files_of_the_gateway_stay_for_ever(premises: Premises) -> None:
+    messy(premises, "gateway-files", 1)
+    before = premises.snapshot()
+
+    result = premises.sweep("gateway-files", gateway_files=None)
+
+    assert (result["seen"], result["removed"]) == (0, 0)
+    assert premises.snapshot() == before
+
+
+def test_only_files_of_the_gateway_become_too_old_and_by_the_setting_of_today(
+    premises: Premises,
+) -> None:
+    listening(premises, EventType.EXPIRED)
+    gateways, other = premises.file(), premises.file()
+    premises.becomes_gateways(gateways)
+    premises.age("files", "created_at", 10 * DAY)
+
+    kept = premises.sweep("gateway-files", gateway_files=11 * DAY)
+    gone = premises.sweep("gateway-files", gateway_files=9 * DAY)
+
+    assert (kept["removed"], gone["removed"]) == (0, 1)
+    with premises.shop.records.read() as rows:
+        files = {file.id: file.deleted_at for file in rows.files.many([gateways.id, other.id])}
+    assert files[gateways.id] is not None
+    assert files[other.id] is None
+    assert len(premises.dispatcher.delivered) == 1
+    assert premises.keys() == {gateways.key, other.key}  # for good only later
 
 
 def test_a_file_whose_expiry_is_moved_while_others_expire_stays(premises: Premises) -> None:

@@ -18,10 +18,12 @@ from shared.adapters.sniff_magic import MagicSniffer
 from shared.adapters.staging_disk import DiskStaging
 from shared.adapters.tables import metadata
 from shared.config import Settings
+from shared.model import predecessors
 from shared.model.file import File
 from shared.model.job import Job, JobStatus
 from shared.model.layout import Layout
-from shared.model.policy import default_profile
+from shared.model.policy import MIB, default_profile
+from shared.model.predecessors import GatewayRules
 from shared.model.upload import NewUpload, Upload
 from shared.ports import ObjectStore
 from shared.services.adopting import Adoption
@@ -239,7 +241,7 @@ def a_factory(
     board, bell, clock = SteppedBoard(), Bell(), SystemClock()
     describing, notifier = Describing("http://sluice", store), HttpNotifier(allow_private=False)
     events = Events(describing)
-    screening = Screening({"default": default_profile()}, _SNIFFER)
+    screening = Screening(_PROFILES, _SNIFFER)
     jobs = JobService(records, board, bell, clock)
     files = FileService(records, store, board, bell, events, clock)
     straight = store if isinstance(store, S3Objects) else None
@@ -277,3 +279,6 @@ def a_factory(
 
 
 _SNIFFER: Final = MagicSniffer()
+_DEFAULT: Final = default_profile()
+_GATEWAY: Final = GatewayRules(("image/jpeg", "application/pdf"), 10 * MIB)
+_PROFILES: Final = {"default": _DEFAULT, **predecessors.profiles(_DEFAULT, _GATEWAY)}

@@ -15,6 +15,7 @@ from shared.adapters.tables import metadata
 from shared.errors import Rejected
 from shared.model.file import File
 from shared.model.job import Job
+from shared.model.predecessors import GATEWAY
 from shared.model.upload import Upload
 from shared.ports import ObjectStore, Staging
 from shared.services.claims import Claim
@@ -29,7 +30,12 @@ from tests.support.workshop import ALICE, Bytes, EmptyBoard, RecordingDispatcher
 
 DAY: Final = timedelta(days=1)
 RULES: Final = SweepRules(
-    grace=timedelta(), failed_uploads=7 * DAY, deleted_files=30 * DAY, job_records=30 * DAY, cap=100
+    grace=timedelta(),
+    failed_uploads=7 * DAY,
+    deleted_files=30 * DAY,
+    job_records=30 * DAY,
+    cap=100,
+    gateway_files=30 * DAY,
 )
 
 
@@ -92,6 +98,14 @@ class Premises:
         statement = f"UPDATE {table} SET {column} = {column} - :by WHERE {these}"  # noqa: S608  # names from here
         with self.shop.records._engine.begin() as connection:
             connection.execute(text(statement), {"by": by // timedelta(milliseconds=1), **where})
+
+    def becomes_gateways(self, file: File) -> None:
+        """Let a file be one that came through the gateway."""
+        with self.shop.records._engine.begin() as connection:
+            connection.execute(
+                text("UPDATE files SET profile = :profile WHERE id = :id"),
+                {"profile": GATEWAY, "id": file.id},
+            )
 
     def rows(self, table: str) -> list[str]:
         with self.shop.records._engine.connect() as connection:
@@ -252,6 +266,12 @@ def _expired_file(premises: Premises) -> None:
     premises.age("files", "expires_at", DAY, id=file.id)
 
 
+def _gateway_file(premises: Premises) -> None:
+    file = premises.file()
+    premises.becomes_gateways(file)
+    premises.age("files", "created_at", 31 * DAY, id=file.id)
+
+
 def _deleted_file(premises: Premises) -> None:
     file = premises.file()
     premises.sweeps().sweeper.files.delete(ALICE, file.id, hard=False)
@@ -270,6 +290,7 @@ MESSES: Final[Mapping[str, Callable[[Premises], None]]] = {
     "object-orphans": _object_orphan,
     "multiparts": _multipart,
     "expired-files": _expired_file,
+    "gateway-files": _gateway_file,
     "deleted-files": _deleted_file,
     "job-records": _old_record,
 }

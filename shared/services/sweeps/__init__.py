@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.services.sweeps.audits import audit, reread
 from shared.services.sweeps.direct import direct_leftovers
-from shared.services.sweeps.files import deleted_files, expired_files
+from shared.services.sweeps.files import deleted_files, expired_files, gateway_files
 from shared.services.sweeps.multiparts import multiparts
 from shared.services.sweeps.objects import object_orphans
 from shared.services.sweeps.runs import Sweep
@@ -59,6 +59,12 @@ SWEEPS: Final = (
         timedelta(minutes=5),
         expired_files,
         "files whose time is over: deleted softly, webhooks hear `file.expired`",
+    ),
+    Sweep(
+        "gateway-files",
+        timedelta(hours=1),
+        gateway_files,
+        "old files of the profile `gateway`, if they are to expire at all: as `expired-files` does",
     ),
     Sweep(
         "deleted-files",

@@ -1,6 +1,7 @@
 """Files whose time is over, and those that were deleted long enough ago to go for good."""
 
 from shared.model.file import File
+from shared.model.predecessors import GATEWAY
 from shared.model.webhook import EventType
 from shared.services.files import forget
 from shared.services.sweeps.runs import Run, Sweeper
@@ -17,9 +18,24 @@ def expired_files(sweeper: Sweeper, run: Run) -> None:
                 run.count(file.size)
 
 
-def _expire(sweeper: Sweeper, file: File) -> bool:
+def gateway_files(sweeper: Sweeper, run: Run) -> None:
+    """Expire what the gateway took so long ago, by the setting of today and not of back then."""
+    age = sweeper.rules.gateway_files
+    if age is None:
+        return
+    with sweeper.records.read() as rows:
+        over = rows.files.aged(GATEWAY, age, run.cap + 1)
+    found = [file for file in over if sweeper.is_past(file.created_at, age)]
+    for file in run.through(found):
+        with run.item(file.id):
+            if run.dry_run or _expire(sweeper, file, of_age=True):
+                run.count(file.size)
+
+
+def _expire(sweeper: Sweeper, file: File, *, of_age: bool = False) -> bool:
     with sweeper.records.begin() as rows:
-        if not rows.files.expire(file.id):
+        expire = rows.files.mark_deleted if of_age else rows.files.expire
+        if not expire(file.id):
             return False
         owed = sweeper.events.of_file(rows, EventType.EXPIRED, file)
         job = rows.jobs.of_upload(file.id)

@@ -21,7 +21,7 @@ Thing = TypeVar("Thing")
 
 @dataclass(frozen=True, slots=True)
 class SweepRules:
-    """How old a thing must be, and how much one run may do.
+    """How old a thing must be, and how much one run may do. Files of the gateway may stay for ever.
 
     `grace` is the least age of an orphan, and the least time between its two sightings. A run ends
     after `cap` removals and after `budget`; it looks at `listed` keys of the bucket, and asks the
@@ -37,6 +37,7 @@ class SweepRules:
     deleted_files: timedelta
     job_records: timedelta
     cap: int
+    gateway_files: timedelta | None = None
     budget: timedelta = timedelta(minutes=2)
     listed: int = 50_000
     looks: int = 5_000
