@@ -21,6 +21,13 @@ from web.keys import PublishedKeys
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+# Whoever sends no token where guests are welcome. No token may say this name.
+GUEST: Final = Caller(
+    "gateway:anonymous",
+    scopes=frozenset({Scope.FILES_READ, Scope.FILES_WRITE, Scope.FILES_DELETE}),
+)
+
+_GUESTS: Final = "SLUICE_GUESTS"
 _TENANT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LONGEST_SUBJECT: Final = 255
 _LEEWAY_SECONDS: Final = 30
@@ -37,6 +44,7 @@ def register(app: Flask, settings: Settings) -> None:
         JWT_TOKEN_LOCATION=["headers"],
         JWT_VERIFY_SUB=False,  # a numeric subject is fine
     )
+    app.config[_GUESTS] = settings.gateway_allow_anonymous
     manager = JWTManager(app)
     if settings.jwt_jwks_url is not None:
         keys = PublishedKeys(settings.jwt_jwks_url)
@@ -56,10 +64,16 @@ def public(view: View) -> View:
     return view
 
 
+def open_to_guests(view: View) -> View:
+    """Mark a view that serves callers without a token where GATEWAY_ALLOW_ANONYMOUS says so."""
+    view.is_open_to_guests = True  # type: ignore[attr-defined]  # a mark, read below
+    return view
+
+
 def caller() -> Caller:
     """Return who calls. Raises `Unauthenticated`."""
     if "caller" not in g:
-        g.caller = _verified()
+        g.caller = GUEST if _is_guest() else _verified()
     return cast("Caller", g.caller)
 
 
@@ -67,6 +81,13 @@ def _require_caller() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is not None and not getattr(view, "is_public", False) and request.method != "OPTIONS":
         caller()
+
+
+def _is_guest() -> bool:
+    """A token that is sent is judged, whoever would be welcome without."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    is_open = current_app.config[_GUESTS] and getattr(view, "is_open_to_guests", False)
+    return is_open and "Authorization" not in request.headers
 
 
 def _verified() -> Caller:
@@ -88,6 +109,8 @@ def _caller_of(claims: dict[str, Any]) -> Caller:
     subject = _name(claims.get("sub"))
     if not 0 < len(subject) <= _LONGEST_SUBJECT or not subject.isprintable():
         raise Unauthenticated("The token names no subject.")
+    if subject == GUEST.subject:
+        raise Unauthenticated("The token names a subject that is none.")
     tenant = _name(claims.get("tenant", claims.get("customer_id", "default")))
     if not _TENANT.fullmatch(tenant):
         raise Unauthenticated("The token's tenant is not a name.")

@@ -39,11 +39,13 @@ class Received:
 class FileForm:
     """A form on its way in: the file goes to staging as it comes, the fields are kept.
 
+    `profile` is the file's where that is known before the form has said it.
     Leaving the block drops what was not submitted.
     """
 
-    def __init__(self, uploads: UploadService, who: Caller) -> None:
+    def __init__(self, uploads: UploadService, who: Caller, *, profile: str | None = None) -> None:
         self._uploads = uploads
+        self._profile = profile
         self._who = who
         self._stack = ExitStack()
         self._intake: Intake | None = None
@@ -66,7 +68,9 @@ class FileForm:
 
         Raises `BodyCut`, `Invalid`, `Unprocessable`, `TooLarge`, `Unsupported`.
         """
-        boundary = boundary_of(request, "file", self._uploads.screening.largest_anywhere)
+        boundary = boundary_of(
+            request, "file", self._uploads.screening.largest_of(self._profile)
+        )
         fields, files = self._parse(request, boundary)
         if self._intake is None or "file" not in files:
             raise Unprocessable("There is no file in the field `file`.", pointer="/file")
@@ -106,7 +110,7 @@ class FileForm:
         if not filename:
             raise Unprocessable("The file needs a name.", pointer="/file")
         self._filename, self._content_type = filename, content_type
-        begun = self._uploads.begin_submission(self._who, filename)
+        begun = self._uploads.begin_submission(self._who, filename, profile=self._profile)
         self._intake = self._stack.enter_context(begun)
         return cast("BinaryIO", _Sink(begun))
 

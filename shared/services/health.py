@@ -42,9 +42,11 @@ class Health:
     def checks(self) -> dict[str, str | None]:
         """Return for each part why it is not well, or None."""
         asked = {name: part.asked() for name, part in self._parts.items()}
-        for each in asked.values():  # each has its own end: one that hangs already takes none of it
-            wait([each.answer], max(0.0, each.ends_at - monotonic()))
         return {name: each.said() for name, each in asked.items()}
+
+    def why_not(self, name: str) -> str | None:
+        """Return why this one part is not well, or None."""
+        return self._parts[name].asked().said()
 
     def _room(self) -> None:
         if self.staging.free_bytes() < self.floor:
@@ -63,6 +65,8 @@ class _Asked:
     ends_at: float
 
     def said(self) -> str | None:
+        # Each has its own end: one that hangs already takes none of the others' time.
+        wait([self.answer], max(0.0, self.ends_at - monotonic()))
         return self.answer.result() if self.answer.done() else f"no answer in {_SECONDS:.0f} s"
 
 

@@ -21,9 +21,11 @@ class Screening:
         """Return the size of the largest file the profile allows, in bytes."""
         return _largest(policy.choose(self.profiles, profile))
 
-    @property
-    def largest_anywhere(self) -> int:
-        return max(_largest(profile) for profile in self.profiles.values())
+    def largest_of(self, profile: str | None) -> int:
+        """The same of a profile that may not be known yet: then that of the most generous."""
+        if profile is not None:
+            return self.largest(profile)
+        return max(_largest(each) for each in self.profiles.values())
 
     def refuse_declaration(self, new: NewUpload) -> None:
         """Raise `Unsupported` or `TooLarge` for what cannot be allowed whatever its bytes are."""

@@ -72,15 +72,20 @@ class UploadService:
             self.staging.clear(given_up)
         return upload
 
-    def begin_submission(self, caller: Caller, filename: str) -> Intake:
-        """Begin to store a file that comes whole in one request, before its upload has a row."""
+    def begin_submission(
+        self, caller: Caller, filename: str, *, profile: str | None = None
+    ) -> Intake:
+        """Begin to store a file that comes whole in one request, before its upload has a row.
+
+        Where its profile is known already, that of the request's end, its limit holds.
+        """
         caller.require(Scope.FILES_WRITE)
         filename = naming.clean_filename(filename)
         return Intake(
             self.staging,
             str(uuid7()),
             roll=self.rules.chunk_size,
-            limit=self.screening.largest_anywhere,
+            limit=self.screening.largest_of(profile),
             look=lambda head: self.screening.refuse_everywhere(head, filename),
         )
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
 from shared.model.file import File
+from shared.ports import Clock, ObjectStore
 from tests.support.factory import Factory, a_factory
 from web.app import create_app
 
@@ -52,8 +53,21 @@ class Front:
 
 
 @contextmanager
-def a_front(folder: Path, database_url: str) -> Iterator[Front]:
-    with a_factory(folder, database_url) as made:
-        factory = made.with_settings(jwt_secret_key=SecretStr(_SECRET), storage_backend="local")
-        app = create_app(factory.services.settings, factory.services)
+def a_front(
+    folder: Path,
+    database_url: str,
+    *,
+    objects: ObjectStore | None = None,
+    clock: Clock | None = None,
+    **settings: Any,
+) -> Iterator[Front]:
+    """Serve from a factory; whoever waits for a job waits by this clock."""
+    with a_factory(folder, database_url, objects=objects) as made:
+        said = {"jwt_secret_key": SecretStr(_SECRET), "storage_backend": "local", **settings}
+        factory = made.with_settings(**said)
+        services = factory.services
+        if clock is not None:
+            jobs = replace(services.jobs, clock=clock)
+            services = replace(services, clock=clock, jobs=jobs)
+        app = create_app(services.settings, services)
         yield Front(factory, app.test_client())

@@ -1,12 +1,13 @@
 """A file in one request, answered when its job has ended: what the predecessors did at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Final
 
 from flask import request
 
 from shared.model.file import File
+from shared.model.job import Job, JobStatus
 from shared.model.upload import NewUpload
 from web.auth import caller
 from web.errors import Refusal, Refused
@@ -19,28 +20,58 @@ from web.services import services
 LONGEST_WAIT_SECONDS: Final = 60
 
 
-def submitted(new: Callable[[Received], NewUpload]) -> File:
+def submitted(
+    new: Callable[[Received], NewUpload],
+    *,
+    profile: str | None = None,
+    hopeless: Collection[str] = (),
+) -> File:
     """Take the form's file as `new` says and wait for it.
 
-    Raises what `FileForm` and `UploadService.submit` raise; `Refused` when the job ends without a
-    file, with 504 when it has not ended in time: it goes on.
+    With its `profile`, what is too large for that is refused before all of it is read; `hopeless`
+    is as in `file_of`. Raises what `FileForm` and `UploadService.submit` raise; `Refused` when the
+    job ends without a file, with 504 when it has not ended in time: it goes on.
     """
     who = caller()
-    with FileForm(services().uploads, who) as form:
+    with FileForm(services().uploads, who, profile=profile) as form:
         received = form.read(request)
         key = idempotency_key(request)
         uploads = services().uploads
         job = uploads.submit(who, new(received), received.intake, idempotency_key=key)
-    return file_of(job.id)
+    return file_of(job.id, hopeless)
 
 
-def file_of(job_id: str) -> File:
-    """Wait for a job, at most a minute; return its file, or raise why there is none."""
-    seconds = LONGEST_WAIT_SECONDS if holds_slot() else 0
-    status = services().jobs.wait(caller(), job_id, seconds)
+def file_of(job_id: str, hopeless: Collection[str] = ()) -> File:
+    """Wait for a job, at most a minute; return its file, or raise why there is none.
+
+    A job that was put off with one of the codes in `hopeless` is not waited for.
+    """
+    status = _waited(job_id, hopeless)
     if status.visible_file is not None:
         return status.visible_file
     if status.job.is_final:
         raise refused(status.job)
+    if (code := _put_off(status.job)) in hopeless:
+        detail = "The file is here and can't be stored now; its job goes on."
+        facts, headers = {"job_id": job_id}, {"Retry-After": "60"}
+        unavailable = HTTPStatus.SERVICE_UNAVAILABLE
+        raise Refused(Refusal(unavailable, str(code), detail, facts, headers))
     detail = "The file is here and still being processed; its job goes on."
     raise Refused(Refusal(HTTPStatus.GATEWAY_TIMEOUT, "not_in_time", detail, {"job_id": job_id}))
+
+
+def _waited(job_id: str, hopeless: Collection[str]) -> JobStatus:
+    clock, jobs = services().clock, services().jobs
+    until = clock.monotonic() + (LONGEST_WAIT_SECONDS if holds_slot() else 0)
+    status = jobs.status(caller(), job_id)
+    while not status.job.is_final and _put_off(status.job) not in hopeless:
+        left = until - clock.monotonic()
+        if left <= 0:
+            break
+        status = jobs.wait(caller(), job_id, left, known=status.job.version)
+    return status
+
+
+def _put_off(job: Job) -> str | None:
+    """Return the code of the outage that a waiting job was put off for."""
+    return None if job.error is None or job.is_final else str(job.error["code"])

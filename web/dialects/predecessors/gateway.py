@@ -1,0 +1,166 @@
+"""`/api/v1/upload`: files whose ids are their keys, as a FastAPI service spoke of them.
+
+A key has slashes, which clients send as they are or percent-encoded. Deleting is for good.
+"""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from pydantic import Field
+
+from shared.errors import NotFound
+from shared.model.file import File, FileQuery
+from shared.model.layout import Layout
+from shared.model.predecessors import GATEWAY
+from shared.model.upload import NewUpload
+from web.auth import caller, open_to_guests, public
+from web.dialects.predecessors.gateway_refusals import DENIED, NOT_ENABLED, not_enabled
+from web.dialects.predecessors.submitting import submitted
+from web.disposition import disposition
+from web.downloads import file_response
+from web.limits import hold_slot
+from web.rest.inputs import Query, Text
+from web.services import services
+
+PREFIX: Final = "/api/v1/upload"
+LAYOUT: Final = Layout("uploads/{year}/{month}/{day}/{id}-{name}")
+_SEVEN_DAYS: Final = 7 * 24 * 3600
+_MOST_LISTED: Final = 1000  # as many as S3 lists
+_LINK: Final = "/url"
+_ID: Final = "<path:file_id>"
+
+
+class LinkQuery(Query):
+    expires_in: Annotated[int, Field(ge=1, le=_SEVEN_DAYS)] | None = None
+
+
+class ListQuery(Query):
+    prefix: Text = ""
+    limit: Annotated[int, Field(ge=1, le=_MOST_LISTED)] = 100
+    start_after: Text | None = None
+
+
+bp = APIBlueprint(GATEWAY, __name__, url_prefix=PREFIX, tag="Predecessors: gateway")
+
+
+@bp.before_request
+def _refuse_unless_enabled() -> None:
+    if not _is_enabled() and request.endpoint != f"{GATEWAY}.{check_gateway.__name__}":
+        raise not_enabled()
+
+
+@bp.post("/direct")
+@bp.doc(hide=True)
+@open_to_guests
+def upload_direct() -> Any:
+    file = submitted(
+        lambda received: NewUpload(
+            received.filename, content_type=received.content_type, profile=GATEWAY, layout=LAYOUT
+        ),
+        profile=GATEWAY,
+        hopeless={DENIED},
+    )
+    return _described(file)
+
+
+@bp.get(f"/download/{_ID}", merge_slashes=False)
+@bp.doc(hide=True)
+@open_to_guests
+def download_keyed(file_id: str) -> Response:
+    return file_response(services().files.keyed(caller(), file_id), attached=None)
+
+
+@bp.get(f"/download/{_ID}{_LINK}", merge_slashes=False)
+@bp.doc(hide=True)
+@bp.input(LinkQuery, location="query", arg_name="query")
+@open_to_guests
+def link_keyed(file_id: str, query: LinkQuery) -> Any:
+    files, who = services().files, caller()
+    try:
+        file = files.keyed(who, file_id)
+    except NotFound:
+        return download_keyed(file_id + _LINK)  # a key may end like this
+    seconds = query.expires_in or services().settings.presigned_url_expiry
+    said = disposition(file, attached=None)
+    url, _ = files.link(who, file.id, timedelta(seconds=seconds), said)
+    body = {"download_url": url, "file_id": file.key, "expires_in": seconds}
+    return body, {"Cache-Control": "no-store"}
+
+
+@bp.get(f"/metadata/{_ID}", merge_slashes=False)
+@bp.doc(hide=True)
+@open_to_guests
+def show_keyed(file_id: str) -> Any:
+    hold_slot()  # a store that does not answer must not have all threads
+    files, who = services().files, caller()
+    file, stored = files.stored(who, files.keyed(who, file_id).id)
+    said = {"file_size": stored.size, "etag": stored.etag, "metadata": dict(file.attributes)}
+    return _described(file) | said | {"last_modified": _when(stored.modified_at)}
+
+
+@bp.get("/list")
+@bp.doc(hide=True)
+@bp.input(ListQuery, location="query", arg_name="query")
+@open_to_guests
+def list_keyed(query: ListQuery) -> Any:
+    who = caller()
+    asked = FileQuery(
+        who.tenant,
+        who.subject,
+        prefix=query.prefix,
+        key_after=query.start_after,
+        sort="key",
+        descending=False,
+        limit=query.limit,
+    )
+    page = services().files.page(who, asked, counted=False)
+    return {
+        "files": [_described(file) for file in page.files],
+        "count": len(page.files),
+        "next_start_after": None if page.after is None else page.files[-1].key,
+    }
+
+
+@bp.delete(f"/{_ID}", merge_slashes=False)
+@bp.doc(hide=True)
+@open_to_guests
+def delete_keyed(file_id: str) -> Any:
+    files, who = services().files, caller()
+    files.delete(who, files.keyed(who, file_id).id, hard=True)
+    return {"message": "File deleted successfully", "file_id": file_id}
+
+
+@bp.get("/health")
+@bp.doc(hide=True)
+@public
+def check_gateway() -> Any:
+    why = services().health.why_not("s3") if _is_enabled() else NOT_ENABLED
+    said = {"status": "healthy" if why is None else "unhealthy", "s3_enabled": _is_enabled()}
+    if why is None:
+        return said, {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store", "Retry-After": "5"}
+    return said | {"detail": why.rstrip(".")}, HTTPStatus.SERVICE_UNAVAILABLE, headers
+
+
+def _is_enabled() -> bool:
+    settings = services().settings
+    return settings.s3_enabled and settings.storage_backend == "s3"
+
+
+def _described(file: File) -> dict[str, Any]:
+    return {
+        "file_id": file.key,
+        "filename": file.filename,
+        "file_url": services().describing.file(file)["url"],
+        "file_size": file.size,
+        "content_type": file.content_type,
+        "upload_timestamp": _when(file.created_at),
+        "etag": file.etag,
+    }
+
+
+def _when(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
