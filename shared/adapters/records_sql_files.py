@@ -114,7 +114,9 @@ class SqlFileRows:
             files.c.deleted_at.is_(None),
             files.c.created_at <= db_now(-older_than),
         )
-        statement = select(files).where(old).order_by(files.c.created_at).limit(limit)
+        # In the order of the index: PostgreSQL would sort them otherwise, however many there are.
+        statement = select(files).where(old).order_by(files.c.deleted_at, files.c.created_at)
+        statement = statement.limit(limit)
         return list(self._with_thumbnails(statement))
 
     def referred(self, keys: Sequence[str]) -> set[str]:

@@ -70,6 +70,27 @@ def test_a_table_that_is_made_anew_keeps_what_refers_to_it(empty_url: str) -> No
     assert [tuple(row) for row in last] == [("acme", 1), ("default", 2), ("empty", 0)]
 
 
+def test_keys_are_in_the_order_of_bytes_whatever_the_database_has_for_text(
+    postgres_url: str,
+) -> None:
+    migrate(postgres_url)
+
+    made = engine(postgres_url, pool_size=1)
+    with made.connect() as connection:
+        found = connection.execute(
+            text(
+                "SELECT table_name, collation_name FROM information_schema.columns"
+                " WHERE column_name = 'key' AND table_name IN ('files', 'objects', 'thumbnails')"
+            )
+        ).all()
+    made.dispose()
+    assert {tuple(row) for row in found} == {
+        ("files", "C"),
+        ("objects", "C"),
+        ("thumbnails", "C"),
+    }
+
+
 def test_of_four_that_start_at_once_one_migrates(empty_url: str) -> None:
     at_once([partial(migrate, empty_url)] * 4)
 

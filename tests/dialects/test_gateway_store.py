@@ -17,13 +17,17 @@ from shared.adapters.clock_system import SystemClock
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.objects_s3_hurried import HurriedS3Objects
 from shared.model.file import File
+from shared.model.job import Job
 from shared.model.layout import Layout
 from tests.support import servers, weather
 from tests.support.front import Front, a_front
 from tests.support.weather import Weather, weather_before
+from tests.support.web import a_web
+from tests.support.workshop import ALICE
 
 PREFIX: Final = "/api/v1/upload"
 NOT_ENABLED: Final = "S3 file storage is not enabled or not properly configured"
+PDF: Final = b"%PDF-1.7\n%%EOF\n"
 KEYED: Final = Layout("{folder}/{plain}")
 ROUTES: Final = (
     ("POST", "direct"),
@@ -37,9 +41,10 @@ Fronts = Callable[..., AbstractContextManager[Front]]
 
 
 class Hasty(SystemClock):
-    """A clock that has waited as soon as it is told to."""
+    """A clock that has waited as soon as it is told to; meanwhile something may happen."""
 
     def __init__(self) -> None:
+        self.meanwhile: Callable[[], object] = lambda: None
         self._waited = 0.0
 
     def monotonic(self) -> float:
@@ -47,6 +52,7 @@ class Hasty(SystemClock):
 
     def wait(self, seconds: float) -> None:
         self._waited += seconds
+        self.meanwhile()
 
 
 @pytest.fixture
@@ -137,14 +143,68 @@ def test_a_store_that_hangs_lets_the_health_check_answer(front: Front, sky: Weat
 
 def test_a_job_that_does_not_end_is_a_504_and_goes_on(fronts: Fronts) -> None:
     with fronts(storage_backend="s3", clock=Hasty()) as front:
-        form = {"file": (BytesIO(b"%PDF-1.7\n%%EOF\n"), "a.pdf")}
-
-        answer = front.ask("POST", f"{PREFIX}/direct", data=form)
+        answer = front.ask("POST", f"{PREFIX}/direct", data={"file": (BytesIO(PDF), "a.pdf")})
 
         assert refused(answer, 504)
         assert answer.get_json()["code"] == "not_in_time"
         [job] = front.factory.query("SELECT id, state FROM jobs")
         assert (job["id"], job["state"]) == (answer.get_json()["job_id"], "queued")
+
+
+def stored_and_deleted(front: Front, job: Job) -> None:
+    front.factory.run(job)
+    front.factory.services.files.delete(ALICE, job.upload_id, hard=False)
+
+
+def given_up(front: Front, job: Job) -> None:
+    front.factory.claims.give_up(front.factory.claim(job), {"code": "x", "detail": "y"})
+
+
+def cancelled(front: Front, job: Job) -> None:
+    front.factory.services.uploads.cancel(ALICE, job.upload_id)
+
+
+@pytest.mark.parametrize(
+    ("happens", "status", "code"),
+    [
+        (stored_and_deleted, 410, "gone"),
+        (given_up, 502, "job_failed"),
+        (cancelled, 409, "conflict"),
+    ],
+)
+def test_what_becomes_of_a_job_that_is_waited_for_is_said(
+    fronts: Fronts, happens: Callable[[Front, Job], None], status: int, code: str
+) -> None:
+    clock = Hasty()
+    with fronts(storage_backend="s3", clock=clock) as front:
+
+        def once() -> None:
+            clock.meanwhile = lambda: None
+            [row] = front.factory.query("SELECT id FROM jobs")
+            with front.factory.records.read() as rows:
+                job = rows.jobs.find(row["id"])
+            assert job is not None
+            happens(front, job)
+
+        clock.meanwhile = once
+        answer = front.ask("POST", f"{PREFIX}/direct", data={"file": (BytesIO(PDF), "a.pdf")})
+
+        assert refused(answer, status)
+        assert answer.get_json()["code"] == code
+        assert front.get(f"{PREFIX}/list").get_json()["files"] == []
+
+
+def test_where_staging_is_full_an_upload_is_a_507_and_leaves_nothing(tmp_path: Path) -> None:
+    nowhere = {"STORAGE_BACKEND": "s3", "S3_ENDPOINT_URL": "http://127.0.0.1:9"}
+    with (
+        a_web(tmp_path, STAGING_FLOOR=str(2**62), **nowhere) as web,
+        web.api() as client,
+    ):
+        answer = client.post(f"{PREFIX}/direct", files={"file": ("a.pdf", PDF)})
+
+        assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
+        assert answer.json()["detail"]
+        assert client.get(f"{PREFIX}/list").json()["count"] == 0
 
 
 def test_a_file_is_deleted_while_the_store_is_away(front: Front, sky: Weather) -> None:
