@@ -62,7 +62,7 @@ SWEEPS: Final = (
     ),
     Sweep(
         "gateway-files",
-        timedelta(hours=1),
+        timedelta(minutes=5),
         gateway_files,
         "old files of the profile `gateway`, if they are to expire at all: as `expired-files` does",
     ),
