@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ import requests
 
 from shared.adapters.client_s3 import S3Place, s3_client
 from shared.adapters.objects_s3 import S3Objects
+from tests.drills.storms import Storm, storm_before
 from tests.support import weather
 from tests.support.api import Api
 from tests.support.examples import Desk
@@ -22,6 +24,7 @@ from tests.support.waiting import eventually
 from tests.support.weather import Weather, weather_before
 
 PREFIX: Final = "/api/v1/upload"
+QUICK: Final = {"503", "500", "reset", "answer lost"}  # the rest of a storm is the drills'
 PHOTO: Final = picture("JPEG")
 
 HEALTH: Final = "curl http://localhost:8000/api/v1/upload/health"
@@ -168,6 +171,30 @@ def test_a_store_that_denies_us_is_said_at_once_and_the_file_is_stored_when_it_o
     assert answer.elapsed.total_seconds() < 30
     assert answer.headers["Retry-After"].isdecimal()
     eventually(lambda: len(keys(guest) - before) == 1, 60)
+
+
+def test_in_a_storm_what_is_answered_with_200_is_the_file(guest: Api, sky: Weather) -> None:
+    before, contents = keys(guest), [PHOTO + bytes([number]) for number in range(4)]
+
+    def send(content: bytes) -> requests.Response:
+        with Api(guest.base_url) as client:
+            form = {"file": ("a.jpg", content)}
+            answer: requests.Response = client.post(f"{PREFIX}/direct", files=form)
+            return answer
+
+    quick = [each for each in storm_before(sky.place) if each.name in QUICK]
+    sky.brings(Storm(7, quick), times=None)
+    try:
+        with ThreadPoolExecutor(len(contents)) as pool:
+            answers = list(pool.map(send, contents))
+    finally:
+        sky.clears()
+
+    eventually(lambda: len(keys(guest) - before) == len(contents), 90)
+    assert {answer.status_code for answer in answers} <= {200, 504}
+    for content, answer in zip(contents, answers, strict=True):
+        if answer.status_code == 200:
+            assert guest.get(f"{PREFIX}/download/{answer.json()['file_id']}").content == content
 
 
 def test_the_log_at_debug_tells_of_the_stores_work_and_no_secret(
