@@ -68,9 +68,7 @@ class FileForm:
 
         Raises `BodyCut`, `Invalid`, `Unprocessable`, `TooLarge`, `Unsupported`.
         """
-        boundary = boundary_of(
-            request, "file", self._uploads.screening.largest_of(self._profile)
-        )
+        boundary = boundary_of(request, "file", self._uploads.screening.largest_of(self._profile))
         fields, files = self._parse(request, boundary)
         if self._intake is None or "file" not in files:
             raise Unprocessable("There is no file in the field `file`.", pointer="/file")

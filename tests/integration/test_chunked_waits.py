@@ -16,7 +16,7 @@ from shared.adapters.clock_system import SystemClock
 from shared.adapters.sniff_magic import MagicSniffer
 from shared.config import Settings
 from shared.model.policy import default_profile
-from shared.model.predecessors import profiles
+from shared.model.predecessors import GatewayRules, profiles
 from shared.services.screening import Screening
 from tests.support.factory import Factory, a_factory
 from tests.support.samples import mp3
@@ -38,7 +38,7 @@ class Hours(SystemClock):
 @pytest.fixture
 def factory(tmp_path: Path, database_url: str) -> Iterator[Factory]:
     default = default_profile()
-    screening = Screening({"default": default, **profiles(default)}, MagicSniffer())
+    screening = Screening({"default": default, **profiles(default, GatewayRules(("image/jpeg",), 1024))}, MagicSniffer())
     with a_factory(tmp_path, database_url) as made:
         services = made.services
         yield replace(
