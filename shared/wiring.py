@@ -30,8 +30,10 @@ from shared.model.policy import Profile, default_profile
 from shared.ports import Board, Cdn, Clock, ObjectStore, Rates, Staging
 from shared.records import Records
 from shared.services.adopting import Adoption
+from shared.services.changes import ChangeService
 from shared.services.chunks import ChunkService
 from shared.services.claims import ClaimRules, ClaimService
+from shared.services.copies import CopyService
 from shared.services.deliveries import DeliveryService
 from shared.services.describing import Describing
 from shared.services.direct import DirectService
@@ -73,6 +75,8 @@ class Services:
     jobs: JobService
     claims: ClaimService
     files: FileService
+    changes: ChangeService
+    copies: CopyService
     webhooks: WebhookService
     deliveries: DeliveryService
     main_service: MainServiceNews
@@ -123,6 +127,8 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         jobs=jobs,
         claims=claims,
         files=files,
+        changes=ChangeService(files, screening),
+        copies=CopyService(files, screening, settings.layout),
         webhooks=WebhookService(records, notifier),
         deliveries=DeliveryService(
             records, notifier, clock, main, HttpNotifier(allow_private=True)

@@ -16,7 +16,7 @@ from web import auth, errors, health, limits, metrics, rates
 from web.dialects import predecessors
 from web.pages import reference
 from web.requests import SluiceRequest, StrictJson
-from web.rest import admin, files, jobs, openapi, public, submissions, uploads, webhooks
+from web.rest import admin, changes, files, jobs, openapi, public, submissions, uploads, webhooks
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
         uploads,
         submissions,
         files,
+        changes,
         jobs,
         webhooks,
         admin,

@@ -44,10 +44,9 @@ class SqlFileRows:
         made = self._connection.execute(insert(files).values(columns).returning(files))
         stored = made.mappings().one()
         small = [asdict(each) | {"file_id": file.id} for each in file.thumbnails]
-        tags = [{"file_id": file.id, "tag": tag} for tag in file.tags]
-        for table, rows in ((thumbnails, small), (file_tags, tags)):
-            if rows:
-                self._connection.execute(insert(table), rows)
+        if small:
+            self._connection.execute(insert(thumbnails), small)
+        self._tag(file.id, file.tags)
         return _file(stored, file.thumbnails)
 
     def find(self, file_id: str) -> File | None:
@@ -63,6 +62,11 @@ class SqlFileRows:
 
     def many(self, file_ids: Sequence[str]) -> list[File]:
         return list(self._with_thumbnails(select(files).where(files.c.id.in_(file_ids))))
+
+    def held(self, file_ids: Sequence[str]) -> list[File]:
+        # In one order, or two who hold the same ones could wait for each other.
+        these = select(files).where(files.c.id.in_(file_ids)).order_by(files.c.id)
+        return list(self._with_thumbnails(these.with_for_update()))
 
     def page(self, query: FileQuery) -> list[File]:
         column = files.c[query.sort]
@@ -83,16 +87,32 @@ class SqlFileRows:
         statement = select(func.count()).select_from(files).where(_matching(query))
         return self._connection.execute(statement).scalar_one()
 
-    def mark_deleted(self, file_id: str) -> bool:
+    def change(self, file_id: str, **facts: Any) -> File | None:
+        in_sight = and_(files.c.id == file_id, files.c.deleted_at.is_(None), _is_in_time())
+        statement = update(files).where(in_sight).values(facts | {"updated_at": db_now()})
+        if self._connection.execute(statement).rowcount == 0:
+            return None
+        if "tags" in facts:
+            self._connection.execute(delete(file_tags).where(file_tags.c.file_id == file_id))
+            self._tag(file_id, facts["tags"])
+        return self.find(file_id)
+
+    def mark_deleted(self, *file_ids: str) -> set[str]:
         statement = (
             update(files)
-            .where(files.c.id == file_id, files.c.deleted_at.is_(None))
+            .where(files.c.id.in_(file_ids), files.c.deleted_at.is_(None))
             .values(deleted_at=db_now(), updated_at=db_now())
         )
+        return set(self._connection.execute(statement.returning(files.c.id)).scalars())
+
+    def restore(self, file_id: str) -> bool:
+        hidden = and_(files.c.id == file_id, files.c.deleted_at.is_not(None), _is_in_time())
+        statement = update(files).where(hidden).values(deleted_at=None, updated_at=db_now())
         return self._connection.execute(statement).rowcount == 1
 
-    def drop(self, file_id: str) -> bool:
-        return self._connection.execute(delete(files).where(files.c.id == file_id)).rowcount == 1
+    def drop(self, *file_ids: str) -> set[str]:
+        statement = delete(files).where(files.c.id.in_(file_ids)).returning(files.c.id)
+        return set(self._connection.execute(statement).scalars())
 
     def expired(self, limit: int) -> list[File]:
         old = and_(files.c.expires_at <= db_now(), files.c.deleted_at.is_(None))
@@ -129,6 +149,11 @@ class SqlFileRows:
         old = files.c.deleted_at <= db_now(-older_than)
         statement = select(files).where(old).order_by(files.c.deleted_at).limit(limit)
         return list(self._with_thumbnails(statement))
+
+    def _tag(self, file_id: str, tags: Sequence[str]) -> None:
+        rows = [{"file_id": file_id, "tag": tag} for tag in tags]
+        if rows:
+            self._connection.execute(insert(file_tags), rows)
 
     def _next_number(self, tenant: str) -> int:
         _begin_counting(self._connection, tenant)
@@ -192,11 +217,14 @@ def _begin_counting(connection: Connection, tenant: str) -> None:
     insert_unless_there(connection, quotas, [{"tenant": tenant, "used": 0, "reserved": 0}])
 
 
+def _is_in_time() -> ColumnElement[bool]:
+    return or_(files.c.expires_at.is_(None), files.c.expires_at > db_now())
+
+
 def _matching(query: FileQuery) -> ColumnElement[bool]:
     columns = files.c
     deleted = columns.deleted_at.is_not(None) if query.deleted else columns.deleted_at.is_(None)
-    alive = or_(columns.expires_at.is_(None), columns.expires_at > db_now())
-    wanted = [columns.tenant == query.tenant, deleted, alive]
+    wanted = [columns.tenant == query.tenant, deleted, _is_in_time()]
     exact = {
         columns.owner: query.owner,
         columns.category: query.category,

@@ -40,6 +40,10 @@ class SqlJobRows:
     def of_upload(self, upload_id: str) -> Job | None:
         return self._first(jobs.c.upload_id == upload_id)
 
+    def of_uploads(self, upload_ids: Sequence[str]) -> list[Job]:
+        found = self._connection.execute(select(jobs).where(jobs.c.upload_id.in_(upload_ids)))
+        return [_job(row) for row in found.mappings()]
+
     def many(self, job_ids: Sequence[str]) -> list[Job]:
         found = self._connection.execute(select(jobs).where(jobs.c.id.in_(job_ids)))
         return [_job(row) for row in found.mappings()]

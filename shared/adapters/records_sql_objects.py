@@ -35,11 +35,15 @@ class SqlObjectRows:
     def link(self, keys: Sequence[str]) -> None:
         self._mark(keys, ObjectState.LINKED)
 
-    def deleting(self, keys: Sequence[str], upload_id: str) -> None:
-        self._mark(keys, ObjectState.DELETING, objects.c.upload_id == upload_id)
+    def fulfil(self, keys: Sequence[str], upload_id: str) -> bool:
+        intended = and_(objects.c.upload_id == upload_id, objects.c.state == ObjectState.INTENDED)
+        return self._mark(keys, ObjectState.LINKED, intended) == len(keys)
 
-    def drop(self, keys: Sequence[str], upload_id: str) -> None:
-        ours = and_(objects.c.key.in_(keys), objects.c.upload_id == upload_id)
+    def deleting(self, keys: Sequence[str], *upload_ids: str) -> None:
+        self._mark(keys, ObjectState.DELETING, objects.c.upload_id.in_(upload_ids))
+
+    def drop(self, keys: Sequence[str], *upload_ids: str) -> None:
+        ours = and_(objects.c.key.in_(keys), objects.c.upload_id.in_(upload_ids))
         self._connection.execute(delete(objects).where(ours))
 
     def of_upload(self, upload_id: str) -> list[ObjectRecord]:
@@ -91,12 +95,11 @@ class SqlObjectRows:
 
     def _mark(
         self, keys: Sequence[str], state: ObjectState, where: ColumnElement[bool] | None = None
-    ) -> None:
+    ) -> int:
         which = objects.c.key.in_(keys)
         statement = update(objects).where(which if where is None else and_(which, where))
-        self._connection.execute(
-            statement.values(state=state, multipart_id=None, updated_at=db_now())
-        )
+        marked = statement.values(state=state, multipart_id=None, updated_at=db_now())
+        return self._connection.execute(marked).rowcount
 
     def _select(self, where: ColumnElement[bool], limit: int | None = None) -> list[ObjectRecord]:
         statement = select(objects).where(where).order_by(objects.c.updated_at).limit(limit)

@@ -167,6 +167,15 @@ def decide(
     return Verdict(media.name, media.category, declared)
 
 
+def refuse_name(profile: Profile, *, filename: str, content_type: str) -> None:
+    """Refuse a new name for a file that was accepted as `content_type`. Raises `Unsupported`."""
+    _refuse_extension(profile, filename, content_type)
+    media = profile.find(content_type)
+    if media is not None and media.active and media not in by_extension(filename, profile.allowed):
+        told = f"The file is {media.name}, which is not allowed under this name."
+        _refuse(profile, told, media.name, None)
+
+
 def _allowed(profile: Profile, detected: str, filename: str, declared: str | None) -> MediaType:
     """Return the allowed type of bytes that look like `detected`. Raises `Unsupported`."""
     named = by_extension(filename, profile.allowed)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.model.file import File, FileQuery
 
@@ -22,13 +22,29 @@ class FileRows(Protocol):
         """Return those that are there, in any order."""
         ...
 
+    def held(self, file_ids: Sequence[str]) -> list[File]:
+        """Return those that are there, and let nobody change them until the transaction ends."""
+        ...
+
     def page(self, query: FileQuery) -> list[File]: ...
 
     def count(self, query: FileQuery) -> int: ...
 
-    def mark_deleted(self, file_id: str) -> bool: ...
+    def change(self, file_id: str, **facts: Any) -> File | None:
+        """Set columns of a file and return it; None when it is deleted, or its time is over."""
+        ...
 
-    def drop(self, file_id: str) -> bool: ...
+    def mark_deleted(self, *file_ids: str) -> set[str]:
+        """Delete files softly; return those that were not deleted before."""
+        ...
+
+    def restore(self, file_id: str) -> bool:
+        """Undo a soft deletion, unless the file's time is over."""
+        ...
+
+    def drop(self, *file_ids: str) -> set[str]:
+        """Remove files with their thumbnails; return those that were there."""
+        ...
 
     def expired(self, limit: int) -> list[File]: ...
 
@@ -75,10 +91,16 @@ class ObjectRows(Protocol):
 
     def link(self, keys: Sequence[str]) -> None: ...
 
-    def deleting(self, keys: Sequence[str], upload_id: str) -> None: ...
+    def fulfil(self, keys: Sequence[str], upload_id: str) -> bool:
+        """Link the intents of an upload; False when one of them is not, or no longer, an intent."""
+        ...
 
-    def drop(self, keys: Sequence[str], upload_id: str) -> None:
-        """Free those of the keys that the upload still has."""
+    def deleting(self, keys: Sequence[str], *upload_ids: str) -> None:
+        """Mark those of the keys that one of the uploads still has."""
+        ...
+
+    def drop(self, keys: Sequence[str], *upload_ids: str) -> None:
+        """Free those of the keys that one of the uploads still has."""
         ...
 
     def of_upload(self, upload_id: str) -> list[ObjectRecord]: ...

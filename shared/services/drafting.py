@@ -3,15 +3,17 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.errors import DirectUnavailable, FileEmpty, Unprocessable
+from shared.errors import DirectUnavailable, FileEmpty, NameTaken, Unprocessable
 from shared.model import naming
 from shared.model.caller import Caller
 from shared.model.digest import is_sha256
 from shared.model.direct import part_size
+from shared.model.file import File
 from shared.model.layout import Layout, Named
 from shared.model.lifecycle import UploadState
 from shared.model.media import canonical
 from shared.model.upload import NewUpload, Transfer, Upload
+from shared.records import Transaction
 from shared.services.chunks import MOST_CHUNKS
 from shared.services.screening import Screening
 
@@ -91,17 +93,39 @@ def drafted(
     return replace(upload, key=key)
 
 
-def key_of(upload: Upload, layout: Layout, *, suffix: str = "") -> str:
-    named = Named(
-        upload.id,
-        upload.filename,
-        upload.folder,
-        upload.tenant,
-        upload.owner,
-        upload.reference,
-        upload.created_at,
+def key_of(upload: Upload, layout: Layout) -> str:
+    return layout.key(named(upload))
+
+
+def named(thing: Upload | File) -> Named:
+    return Named(
+        thing.id,
+        thing.filename,
+        thing.folder,
+        thing.tenant,
+        thing.owner,
+        thing.reference,
+        thing.created_at,
     )
-    return layout.key(named, suffix=suffix)
+
+
+def claimed_key(rows: Transaction, named: Named, layout: Layout) -> str:
+    """Claim a key for as long as its upload lives, with a suffix if it is taken.
+
+    Raises `NameTaken` where the layout leaves no other.
+    """
+    key = layout.key(named)
+    if rows.objects.intend(key, named.upload_id):
+        return key
+    if not layout.is_bare:
+        key = layout.key(named, suffix=f"_{named.upload_id[-12:]}")
+        if rows.objects.intend(key, named.upload_id):
+            return key
+    raise name_taken(named.filename)
+
+
+def name_taken(filename: str) -> NameTaken:
+    return NameTaken("Another file has this name here.", filename=filename)
 
 
 def _chunk_size(new: NewUpload, rules: UploadRules) -> int:

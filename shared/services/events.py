@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from uuid_utils.compat import uuid7
@@ -25,17 +26,38 @@ class Events:
 
     def of_file(self, rows: Transaction, event: EventType, file: File) -> list[str]:
         """Owe the event to all who listen; return the ids of the deliveries."""
-        listeners = rows.webhooks.listening(file.tenant, file.owner, event)
-        owed = _owe(rows, event, listeners, {"file": self.describing.file(file)})
+        owed = self.of_files(rows, event, [file])
         if event is EventType.READY:
             told = {"status": "ready", **self.describing.stored(file)}
             owed += self._owe_main(rows, event, file, told, main_service.event_of(file.id))
         return owed
 
+    def of_files(self, rows: Transaction, event: EventType, files: Sequence[File]) -> list[str]:
+        """Owe an event of each file; who listens is asked for once for each owner."""
+        now = rows.now()
+        listeners = {
+            owner: rows.webhooks.listening(*owner, event)
+            for owner in {(file.tenant, file.owner) for file in files}
+        }
+        return _owe(
+            rows,
+            [
+                delivery
+                for file in files
+                for delivery in _deliveries(
+                    now,
+                    event,
+                    listeners[file.tenant, file.owner],
+                    {"file": self.describing.file(file)},
+                )
+            ],
+        )
+
     def of_upload(self, rows: Transaction, event: EventType, upload: Upload, job: Job) -> list[str]:
-        """Owe an event of an upload that did not become a file."""
+        """Owe the event of an upload that became no file."""
         listeners = rows.webhooks.listening(upload.tenant, upload.owner, event)
-        owed = _owe(rows, event, listeners, {"file": self.describing.unfinished(upload, job)})
+        said = {"file": self.describing.unfinished(upload, job)}
+        owed = _owe(rows, _deliveries(rows.now(), event, listeners, said))
         told = {"status": str(job.state), "error": None if job.error is None else dict(job.error)}
         return owed + self._owe_main(rows, event, upload, told)
 
@@ -60,21 +82,26 @@ class Events:
         }
         anchor = main_service.anchor()
         rows.webhooks.ensure(anchor)
-        return _owe(rows, event, [anchor], {**known, **told}, event_id)
+        return _owe(rows, _deliveries(rows.now(), event, [anchor], {**known, **told}, event_id))
 
 
-def _owe(
-    rows: Transaction,
+def _owe(rows: Transaction, deliveries: Sequence[Delivery]) -> list[str]:
+    rows.webhooks.owe(deliveries)
+    return [delivery.id for delivery in deliveries]
+
+
+def _deliveries(
+    now: datetime,
     type_name: str,
     listeners: Sequence[Webhook],
     told: Mapping[str, Any],
     event_id: str | None = None,
-) -> list[str]:
-    now = rows.now()
+) -> list[Delivery]:
+    """Return what one event owes: the same payload and event id to each who listens."""
     said = {"type": type_name, "timestamp": when(now), "data": told}
     payload = json.dumps(said, separators=(",", ":"))
     event_id = event_id or f"evt_{uuid7().hex}"
-    owed = [
+    return [
         Delivery(
             id=str(uuid7()),
             event_id=event_id,
@@ -94,5 +121,3 @@ def _owe(
         )
         for webhook in listeners
     ]
-    rows.webhooks.owe(owed)
-    return [delivery.id for delivery in owed]

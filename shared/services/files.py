@@ -1,7 +1,7 @@
 """Files: found, listed, read, and removed twice: first from sight, then for good."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ from typing import Any, Final
 from shared.errors import Forbidden, NotFound, ObjectLost, Unavailable, Unprocessable
 from shared.model.caller import Caller, Scope
 from shared.model.file import File, FileQuery, Thumbnail
+from shared.model.job import Job
 from shared.model.stored import StoredObject
 from shared.model.webhook import EventType
 from shared.ports import Board, Clock, Dispatcher, ObjectStore
@@ -109,7 +110,7 @@ class FileService:
         file = self.find(caller, file_id)
         stored = self.objects.find(file.key)
         if stored is None:
-            raise _lost(file.key)
+            raise lost(file.key)
         return file, stored
 
     def thumbnail(self, caller: Caller, file_id: str, name: str) -> tuple[File, Thumbnail]:
@@ -125,7 +126,7 @@ class FileService:
         try:
             return self.objects.read(key, start, stop)
         except NotFound:
-            raise _lost(key) from None
+            raise lost(key) from None
 
     def link(
         self, caller: Caller, file_id: str, lifetime: timedelta, disposition: str
@@ -142,35 +143,55 @@ class FileService:
 
     def delete(self, caller: Caller, file_id: str, *, hard: bool) -> None:
         """Hide a file, or with `hard` remove its rows and objects, hidden or not."""
+        if not self.delete_many(caller, [file_id], hard=hard):
+            raise NotFound("file")
+
+    def delete_many(self, caller: Caller, file_ids: Sequence[str], *, hard: bool) -> set[str]:
+        """Delete files as `delete` does, in one transaction; return those that were there."""
         caller.require(Scope.FILES_DELETE)
         with self.records.begin() as rows:
-            file = find_file(rows, caller, file_id, deleted=hard)
-            hidden = file.deleted_at is None and rows.files.mark_deleted(file.id)
-            owed = self.events.of_file(rows, EventType.DELETED, file) if hidden else []
-            removed = hard and forget(rows, file)
-            job = rows.jobs.of_upload(file.id)
-        if job is not None:
-            self.board.forget([job.id])
+            now = rows.now()
+            found = [
+                file
+                for file in rows.files.held([each for each in file_ids if is_id(each)])
+                if caller.sees(tenant=file.tenant, owner=file.owner)
+                and (hard or not file.is_hidden(lambda: now))
+            ]
+            ids = [file.id for file in found]
+            hidden = rows.files.mark_deleted(*ids)
+            seen = [file for file in found if file.id in hidden]
+            owed = self.events.of_files(rows, EventType.DELETED, seen)
+            removed = forget(rows, found) if hard else []
+            jobs = rows.jobs.of_uploads(ids)
+        self.announce(jobs, owed)
+        for file_id in ids:
+            log.info("s3_file_deleted", extra={"file_id": file_id, "hard": hard})
+        # The rows are gone, so the files are; objects that are left have their mark and a sweep.
+        with suppress(Unavailable):
+            self.purge(*removed)
+        return set(ids)
+
+    def announce(self, jobs: Sequence[Job], owed: Sequence[str]) -> None:
+        """Say after a commit that the board's files are not these any more, and what is owed."""
+        self.board.forget([job.id for job in jobs])
         for delivery_id in owed:
             self.dispatcher.deliver(delivery_id)
-        if removed:
-            # The rows are gone, so the file is; objects that are left have their mark and a sweep.
-            with suppress(Unavailable):
-                self.purge(file)
 
-    def purge(self, file: File) -> None:
-        """Delete the objects of a file, then their records: for whoever removed its rows, once.
+    def purge(self, *files: File) -> None:
+        """Delete the objects of files, then their records: for whoever removed their rows, once.
 
         What is not surely gone keeps its record, and with it its key, until the sweep has looked.
         """
-        keys = keys_of(file)
-        gone = [key for key in keys if file.id in key]  # no other upload ever has such a key
-        self.objects.delete(gone)
-        for key in keys:
-            if key not in gone and self._remove(key, file.id):
-                gone.append(key)
-        with self.records.begin() as rows:
-            rows.objects.drop(gone, file.id)
+        owners = {key: file.id for file in files for key in keys_of(file)}
+        # No other upload ever has a key with this one's id in it.
+        gone = [key for key, file_id in owners.items() if file_id in key]
+        if gone:
+            self.objects.delete(gone)
+        others = owners.keys() - set(gone)
+        gone += [key for key in others if self._remove(key, owners[key])]
+        if gone:
+            with self.records.begin() as rows:
+                rows.objects.drop(gone, *(file.id for file in files))
 
     def _remove(self, key: str, upload_id: str) -> bool:
         """Delete the upload's object; False when another must not have the key yet."""
@@ -180,21 +201,22 @@ class FileService:
         return self.objects.delete_seen(found)
 
 
-def _lost(key: str) -> ObjectLost:
+def lost(key: str) -> ObjectLost:
     log.error("object_lost", extra={"key": key})
     return ObjectLost("The object of this file is not in the store; tell its operators.")
 
 
-def forget(rows: Transaction, file: File) -> bool:
-    """Remove a file's rows; its objects are marked first, so that none can be forgotten.
+def forget(rows: Transaction, files: Sequence[File]) -> list[File]:
+    """Remove the rows of files; their objects are marked, so that none can be forgotten.
 
-    False when somebody else has removed them: then the objects are theirs to delete.
+    Returns those whose rows were there: the objects of the others are for somebody else to delete.
     """
-    if not rows.files.drop(file.id):
-        return False
-    rows.objects.deleting(keys_of(file), file.id)
-    rows.quotas.free(file.tenant, file.size)
-    return True
+    dropped = rows.files.drop(*(file.id for file in files))
+    gone = [file for file in files if file.id in dropped]
+    rows.objects.deleting([key for file in gone for key in keys_of(file)], *dropped)
+    for tenant in {file.tenant for file in gone}:
+        rows.quotas.free(tenant, sum(file.size for file in gone if file.tenant == tenant))
+    return gone
 
 
 def keys_of(file: File) -> list[str]:

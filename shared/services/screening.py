@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from shared.errors import Unsupported
 from shared.model import container, policy
+from shared.model.file import File
 from shared.model.policy import Profile, Verdict
 from shared.model.upload import NewUpload, Upload
 from shared.ports import Sniffer
@@ -59,6 +60,11 @@ class Screening:
             else:
                 return
         raise refusals[0]
+
+    def refuse_name(self, file: File, filename: str) -> None:
+        """Raise `Unsupported` for a name that a file of this type could not have come with."""
+        profile = self.profiles.get(file.profile) or policy.choose(self.profiles, "default")
+        policy.refuse_name(profile, filename=filename, content_type=file.content_type)
 
     def judge(self, upload: Upload, head: bytes, size: int) -> Verdict:
         """Return what a whole file is, or raise `Unsupported` or `TooLarge`."""

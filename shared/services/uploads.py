@@ -8,7 +8,6 @@ from uuid_utils.compat import uuid7
 
 from shared.errors import (
     Conflict,
-    NameTaken,
     OutcomeUnknown,
     QuotaExceeded,
 )
@@ -22,7 +21,7 @@ from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
 from shared.services.direct import DirectService
-from shared.services.drafting import UploadRules, drafted, key_of
+from shared.services.drafting import UploadRules, claimed_key, drafted, named
 from shared.services.finding import find_upload, looked_up, not_receiving
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
@@ -206,22 +205,11 @@ class UploadService:
             raise QuotaExceeded("This tenant's quota is used up.")
         layout = new.layout or self.rules.layout
         if upload.is_direct or not layout.is_unique:
-            upload = _with_a_key_of_its_own(rows, upload, layout)
+            upload = replace(upload, key=claimed_key(rows, named(upload), layout))
         added = rows.uploads.add(upload, max(self.rules.lifetime, timedelta(seconds=new.open_for)))
         if upload.is_direct:
             rows.direct.add(Direct(upload.id, self.rules.staged_key(upload.id)))
         return added
-
-
-def _with_a_key_of_its_own(rows: Transaction, upload: Upload, layout: Layout) -> Upload:
-    """Claim the upload's key as long as it lives, with a suffix if it is taken; or refuse the name."""
-    if rows.objects.intend(upload.key, upload.id):
-        return upload
-    if not layout.is_bare:
-        upload = replace(upload, key=key_of(upload, layout, suffix=f"_{upload.id[-12:]}"))
-        if rows.objects.intend(upload.key, upload.id):
-            return upload
-    raise NameTaken("Another file has this name here.", filename=upload.filename)
 
 
 def _job_of(rows: Transaction, upload: Upload) -> Job:

@@ -61,6 +61,11 @@ def test_every_documented_operation_does_what_it_is_for(
     for path in ("", "/metadata", "/download", "/presigned-url", "/thumbnails/small"):
         assert alice.get(f"/api/v1/files/{file['id']}{path}").status_code == 200
     answered(alice.get("/api/v1/files?offset=0"), 200)
+    own = f"/api/v1/files/{file['id']}"
+    answered(alice.patch(own, json={"description": "a beach"}), 200)
+    copy = answered(alice.post(f"{own}/copy", json={}), 201)
+    answered(alice.post("/api/v1/files/delete", json={"ids": [copy["id"]]}), 200)
+    answered(alice.post(f"/api/v1/files/{copy['id']}/restore"), 200)
     anybody.get(job["file"]["url"])
     refused(anybody.get("/objects/none"), 404)
     hook = {"url": "https://93.184.215.14/", "events": ["file.expired"]}

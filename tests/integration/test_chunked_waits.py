@@ -38,7 +38,10 @@ class Hours(SystemClock):
 @pytest.fixture
 def factory(tmp_path: Path, database_url: str) -> Iterator[Factory]:
     default = default_profile()
-    screening = Screening({"default": default, **profiles(default, GatewayRules(("image/jpeg",), 1024))}, MagicSniffer())
+    screening = Screening(
+        {"default": default, **profiles(default, GatewayRules(("image/jpeg",), 1024))},
+        MagicSniffer(),
+    )
     with a_factory(tmp_path, database_url) as made:
         services = made.services
         yield replace(

@@ -27,8 +27,10 @@ from shared.model.predecessors import GatewayRules
 from shared.model.upload import NewUpload, Upload
 from shared.ports import ObjectStore
 from shared.services.adopting import Adoption
+from shared.services.changes import ChangeService
 from shared.services.chunks import ChunkService
 from shared.services.claims import Claim, ClaimRules, ClaimService
+from shared.services.copies import CopyService
 from shared.services.deliveries import DeliveryService
 from shared.services.describing import Describing
 from shared.services.direct import DirectService
@@ -265,6 +267,8 @@ def a_factory(
         jobs=jobs,
         claims=ClaimService(records, staging, board, bell, events, claims),
         files=files,
+        changes=ChangeService(files, screening),
+        copies=CopyService(files, screening, uploads.layout),
         webhooks=WebhookService(records, notifier),
         deliveries=DeliveryService(records, notifier, clock),
         main_service=MainServiceNews(records, clock, None),

@@ -32,6 +32,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
         ADOPT_SECONDS="1",
         JWT_ISSUER="https://issuer.example",
         JWT_AUDIENCE="sluice",
+        S3_COPY_PART_SIZE=str(5 * MIB),
         MAX_SIZE_IMAGE=str(MOST),
         MAX_SIZE_AUDIO=str(MOST),
         MAX_SIZE_VIDEO=str(MOST),

@@ -4,16 +4,19 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from shared.model.layout import Layout
 from shared.model.upload import NewUpload, Transfer
+from shared.services.copies import NewCopy
 
 _MOST_METADATA: Final = 16 * 1024
 _DEEPEST_METADATA: Final = 64
 _MOST_TAGS: Final = 32
 _SEVEN_DAYS: Final = 7 * 24 * 3600
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
+_TIMES: Final = TypeAdapter(datetime)
+_UNSAID: Final[Any] = Field(default_factory=lambda: None)  # no default that a document would show
 
 
 def _without_nul(text: str) -> str:
@@ -40,8 +43,17 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_is_deeper(each, levels - 1) for each in inside)
 
 
+def _a_time(said: Any) -> Any:
+    """JSON has no times: RFC 3339 in a string is one, a number is not."""
+    return _TIMES.validate_python(said) if isinstance(said, str) else said
+
+
 Text = Annotated[str, AfterValidator(_without_nul)]
 Tag = Annotated[Text, Field(min_length=1, max_length=64)]
+Tags = Annotated[list[Tag], Field(max_length=_MOST_TAGS)]
+Folder = Annotated[Text, Field(max_length=512)]
+Description = Annotated[Text, Field(max_length=2000)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits.")]
 
 
@@ -52,10 +64,10 @@ class Input(BaseModel):
 class FileFields(Input):
     """What a client may say of a file beside its bytes."""
 
-    folder: Annotated[Text, Field(max_length=512)] | None = None
-    description: Annotated[Text, Field(max_length=2000)] | None = None
-    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = {}
-    tags: Annotated[list[Tag], Field(max_length=_MOST_TAGS)] = []
+    folder: Folder | None = None
+    description: Description | None = None
+    metadata: Metadata = {}
+    tags: Tags = []
     is_public: bool = False
     expires_in: Annotated[int, Field(ge=1, le=_TEN_YEARS, description="Seconds.")] | None = None
     reference: Annotated[Text, Field(max_length=255)] | None = None
@@ -79,6 +91,34 @@ class UploadIn(FileFields):
 
     def new(self) -> NewUpload:
         return NewUpload(**self.model_dump() | {"transfer": Transfer(self.transfer)})
+
+
+class FileChangesIn(Input):
+    """What may be said of a file later. Null takes away what need not be there."""
+
+    filename: Annotated[Text, Field(min_length=1, max_length=1024)] = _UNSAID
+    description: Description | None = _UNSAID
+    metadata: Metadata = _UNSAID
+    tags: Tags = _UNSAID
+    is_public: bool = _UNSAID
+    expires_at: Annotated[datetime, BeforeValidator(_a_time)] | None = _UNSAID
+
+    def said(self) -> dict[str, Any]:
+        return self.model_dump(include=self.model_fields_set)
+
+
+class CopyIn(Input):
+    new_folder: Folder | None = None
+    new_filename: Annotated[Text, Field(min_length=1, max_length=1024)] | None = None
+    new_metadata: Metadata | None = None
+
+    def new(self) -> NewCopy:
+        return NewCopy(self.new_folder, self.new_filename, self.new_metadata)
+
+
+class DeleteIn(Input):
+    ids: Annotated[list[Text], Field(min_length=1, max_length=100)]
+    hard_delete: bool = False
 
 
 class CompleteIn(Input):

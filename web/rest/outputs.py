@@ -119,6 +119,16 @@ class JobErrorOut(BaseModel):
     detail: str
 
 
+class DeletionOut(Output):
+    id: str
+    deleted: bool
+    error: JobErrorOut | None
+
+
+class DeletionsOut(Output):
+    items: list[DeletionOut]
+
+
 class StepRunOut(Output):
     step: str
     run: int

@@ -1,5 +1,7 @@
 """Files whose time is over, and those that were deleted long enough ago to go for good."""
 
+from datetime import timedelta
+
 from shared.model.file import File
 from shared.model.predecessors import GATEWAY
 from shared.model.webhook import EventType
@@ -54,17 +56,17 @@ def deleted_files(sweeper: Sweeper, run: Run) -> None:
     found = [file for file in over if sweeper.is_past(file.deleted_at, age)]
     for file in run.through(found):
         with run.item(file.id):
-            if run.dry_run or _remove(sweeper, file):
+            if run.dry_run or _remove(sweeper, file, age):
                 run.count(file.size + sum(small.size for small in file.thumbnails))
 
 
-def _remove(sweeper: Sweeper, file: File) -> bool:
+def _remove(sweeper: Sweeper, file: File, age: timedelta) -> bool:
     with sweeper.records.begin() as rows:
-        still = rows.files.find(file.id)
-        if still is None or still.deleted_at is None or not forget(rows, still):
-            return False
-        job = rows.jobs.of_upload(file.id)
-    if job is not None:
-        sweeper.board.forget([job.id])
-    sweeper.files.purge(still)
-    return True
+        # Read again, and held: it may be restored at any time, and deleted anew.
+        held = rows.files.held([file.id])
+        still = [each for each in held if sweeper.is_past(each.deleted_at, age)]
+        gone = forget(rows, still)
+        jobs = rows.jobs.of_uploads([each.id for each in gone])
+    sweeper.board.forget([job.id for job in jobs])
+    sweeper.files.purge(*gone)
+    return bool(gone)
