@@ -21,7 +21,7 @@ from pydantic_settings import (
 from shared.aliases import Disagreement, agreed
 from shared.model.layout import Layout, layout_of
 from shared.model.media import by_name, canonical
-from shared.setting_kinds import Days, Names, Pem, Rate, Secret, SigningSecret, Text, Url
+from shared.setting_kinds import Days, Names, Number, Pem, Rate, Secret, SigningSecret, Text, Url
 
 _SHORTEST_SECRET: Final = 32
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     s3_access_key_id: Text = Field(None, description="Credentials; the SDK's own chain unless set.")
     s3_secret_access_key: Secret = Field(None, description="Credentials.")
     s3_session_token: Secret = Field(None, description="For temporary credentials.")
+    s3_encrypt_at_rest: bool = Field(
+        False, description="Ask S3 to encrypt objects; what can't takes none. AWS always does."
+    )
+    s3_kms_key_id: Text = Field(None, description="Encrypt with this key of KMS; asks for it, too.")
     s3_copy_part_size: ByteSize = Field(
         ByteSize(256 * 1024**2),
         ge=5 * 1024**2,
@@ -121,6 +125,15 @@ class Settings(BaseSettings):
         ".staging/",
         pattern="^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/$",
         description="Where in the bucket lies what clients send straight there, until it is checked.",
+    )
+    s3_max_file_size_mb: Number = Field(
+        None, ge=1, description="The largest file of the profile `default`, in MiB."
+    )
+    s3_allowed_extensions: Names = Field(
+        [], description="The only extensions of the profile `default`, with commas between."
+    )
+    s3_allowed_mime_types: Names = Field(
+        [], description="The only types of the profile `default`, with commas between."
     )
     s3_use_uuid_prefix: bool = Field(True, description="Keys begin with the file's id.")
     s3_preserve_filename: bool = Field(True, description="Keys end with the file's name.")
@@ -178,6 +191,10 @@ class Settings(BaseSettings):
     )
     presigned_url_expiry: int = Field(
         3600, ge=1, le=604800, description="Of links, when none is asked for."
+    )
+
+    download_url_expiry: int = Field(
+        300, ge=1, le=604800, description="The same of links that force a download."
     )
 
     lease_seconds: float = Field(30, gt=0, description="How long a silent worker keeps its job.")

@@ -26,7 +26,8 @@ from shared.config import BadSettings, Settings
 from shared.model import predecessors
 from shared.model.main_service import MainService
 from shared.model.media import Category
-from shared.model.policy import Profile, default_profile
+from shared.model.narrowing import narrowed
+from shared.model.policy import MIB, Profile, default_profile
 from shared.ports import Board, Cdn, Clock, ObjectStore, Rates, Staging
 from shared.records import Records
 from shared.services.adopting import Adoption
@@ -166,6 +167,8 @@ def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
         secret_access_key=secret_key.get_secret_value() if secret_key else None,
         session_token=token.get_secret_value() if token else None,
         public_acl=settings.s3_public_acl,
+        encrypts=settings.s3_encrypt_at_rest,
+        kms_key_id=settings.s3_kms_key_id,
     )
     if settings.s3_credentials_secret is not None:
         every = timedelta(seconds=settings.s3_credentials_seconds)
@@ -237,12 +240,25 @@ def _profiles(settings: Settings) -> dict[str, Profile]:
     default = default_profile(sizes)
     gateway = predecessors.GatewayRules(settings.allowed_file_types, settings.max_file_size)
     known = {default.name: default, **predecessors.profiles(default, gateway)}
-    if settings.profiles_file is None:
-        return known
+    if settings.profiles_file is not None:
+        try:
+            known |= load_profiles(settings.profiles_file, default)
+        except (OSError, ValueError) as error:
+            raise BadSettings(f"PROFILES_FILE: {error}") from error
+    return known | {default.name: _narrowed(known[default.name], settings)}
+
+
+def _narrowed(profile: Profile, settings: Settings) -> Profile:
+    megabytes = settings.s3_max_file_size_mb
     try:
-        return known | dict(load_profiles(settings.profiles_file, default))
-    except (OSError, ValueError) as error:
-        raise BadSettings(f"PROFILES_FILE: {error}") from error
+        return narrowed(
+            profile,
+            types=settings.s3_allowed_mime_types,
+            extensions=settings.s3_allowed_extensions,
+            most=None if megabytes is None else megabytes * MIB,
+        )
+    except ValueError as error:
+        raise BadSettings(f"S3_ALLOWED_MIME_TYPES, S3_ALLOWED_EXTENSIONS: {error}") from error
 
 
 def _upload_rules(settings: Settings) -> UploadRules:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore import UNSIGNED
@@ -43,7 +43,10 @@ _UNCONDITIONAL: Final = frozenset({"501", "NotImplemented"})
 
 @dataclass(frozen=True, slots=True)
 class S3Place:
-    """Where the bucket is. `public_endpoint` is what clients reach, if that differs."""
+    """Where the bucket is. `public_endpoint` is what clients reach, if that differs.
+
+    With `encrypts` the store is asked to encrypt what it is given, under its own key or `kms_key_id`.
+    """
 
     bucket: str
     region: str
@@ -54,6 +57,15 @@ class S3Place:
     session_token: str | None = None
     session: boto3.Session | None = None  # signs in place of the keys
     public_acl: bool = False  # whether objects of public files are to have the ACL that says so
+    encrypts: bool = False
+    kms_key_id: str | None = None
+
+    @property
+    def encryption(self) -> dict[str, Any]:
+        """What a request says that makes an object."""
+        if self.kms_key_id is not None:
+            return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key_id}
+        return {"ServerSideEncryption": "AES256"} if self.encrypts else {}
 
 
 class NoConditions(Exception):  # a fact about the store, caught where it is learned
@@ -129,6 +141,16 @@ def translated(key: str) -> Iterator[None]:
         raise AccessDenied("Access denied to S3 bucket.") from error
     except (BotoCoreError, OSError) as error:
         raise Unavailable("objects", "The object store does not answer.") from error
+
+
+@contextmanager
+def unconditionally() -> Iterator[None]:
+    """Say of a request without a condition that the store does not know something else of it."""
+    try:
+        yield
+    except NoConditions as error:
+        told = "The object store can't do what is asked: maybe it does not encrypt."
+        raise Unavailable("objects", told) from error
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from shared.adapters.client_s3 import (
     begun,
     s3_client,
     translated,
+    unconditionally,
 )
 from shared.adapters.digests_s3 import bare, base64_of
 from shared.errors import KeyTaken, NotFound, Unavailable
@@ -63,7 +64,7 @@ class S3Writes:
     def begin_multipart(
         self, key: str, *, content_type: str, upload_id: str, is_public: bool = False
     ) -> str:
-        with self._asking(key):
+        with unconditionally(), self._asking(key):
             answer = self._acls.sent(
                 is_public,
                 self._client.create_multipart_upload,
@@ -184,7 +185,8 @@ class S3Writes:
             return _at_once(self._client.delete_object(**said))
 
     def _facts(self, content_type: str, upload_id: str) -> dict[str, Any]:
-        return {"ContentType": content_type, "Metadata": {UPLOAD_ID: upload_id}}
+        facts = {"ContentType": content_type, "Metadata": {UPLOAD_ID: upload_id}}
+        return facts | self._place.encryption
 
     def _head(self, key: str, **how: Any) -> Mapping[str, Any] | None:
         try:
@@ -208,7 +210,7 @@ class S3Writes:
         there = self.find(key)
         if over != (None if there is None else there.etag):
             raise taken(key)
-        with self._asking(key):
+        with unconditionally(), self._asking(key):
             return str(write())
 
     def _asking(self, key: str) -> AbstractContextManager[None]:

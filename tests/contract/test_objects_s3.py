@@ -1,7 +1,7 @@
 """Objects in a real S3 store, with conditional writes and without."""
 
 import http.client
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from io import BytesIO
@@ -13,12 +13,18 @@ from shared.adapters.client_s3 import S3Place
 from shared.adapters.objects_s3 import S3Objects
 from shared.errors import KeyTaken, Unavailable
 from shared.ports import ObjectStore
+from tests.contract.object_copies import copy
 from tests.contract.object_store import ObjectStoreContract
 from tests.support import weather
-from tests.support.objects import FIVE, KEY, begin, content, put
+from tests.support.objects import FIVE, KEY, begin, content, put, put_in_parts
 from tests.support.races import at_once
 from tests.support.waiting import eventually
-from tests.support.weather import weather_before
+from tests.support.weather import impatient, weather_before
+
+
+def copied(store: S3Objects, key: str, body: bytes) -> str:
+    put(store, "source", body)
+    return copy(store, key, source="source")
 
 
 class TestObjectsOnSeaweedFS(ObjectStoreContract):
@@ -93,6 +99,54 @@ class TestObjectsOnSeaweedFS(ObjectStoreContract):
         store.make_bucket(["https://example.com"])
 
         assert content(store) == b"x"
+
+
+class TestEncryptedAtRest(ObjectStoreContract):
+    """A store that is asked to encrypt all it is given."""
+
+    @pytest.fixture
+    def store(self, bucket: S3Place) -> S3Objects:
+        return S3Objects(weather.elsewhere(bucket, encrypts=True), copied_at_once=FIVE)
+
+    @pytest.mark.skip(reason="as without encryption")
+    def test_of_sixteen_completions_at_once_one_wins(self, store: ObjectStore) -> None: ...
+
+    @pytest.mark.parametrize("write", [put, put_in_parts, copied])
+    def test_what_is_written_says_that_it_is_encrypted(
+        self, store: S3Objects, write: Callable[[S3Objects, str, bytes], str]
+    ) -> None:
+        write(store, KEY, b"hello")
+
+        head = store._client.head_object(Bucket=store._place.bucket, Key=KEY)
+        assert head["ServerSideEncryption"] == "AES256"
+        assert content(store) == b"hello"
+
+
+class TestEncryptingWhereNobodyCan:
+    """A store that does not know encryption, or not the key, gets no object."""
+
+    def test_nothing_is_written_unencrypted(self, bucket: S3Place) -> None:
+        with weather_before(bucket) as sky:
+            sky.brings(weather.no_encryption, times=None)
+            store = S3Objects(weather.elsewhere(sky.place, encrypts=True))
+
+            for write in (put, put_in_parts):
+                with pytest.raises(Unavailable):
+                    write(store, KEY, b"hello")
+
+        assert list(S3Objects(bucket).listing()) == []
+
+    def test_a_key_of_kms_is_named(self, bucket: S3Place) -> None:
+        with weather_before(bucket) as sky:
+            store = impatient(weather.elsewhere(sky.place, kms_key_id="the-key"), attempts=1)
+            sky.brings(weather.nothing_is_done)
+
+            with pytest.raises(Unavailable):
+                put(store, KEY, b"hello")
+
+            headers = {name.lower(): said for name, said in sky.calls[-1][0].headers.items()}
+        assert headers["x-amz-server-side-encryption"] == "aws:kms"
+        assert headers["x-amz-server-side-encryption-aws-kms-key-id"] == "the-key"
 
 
 class TestWithoutConditionalWrites(ObjectStoreContract):

@@ -94,6 +94,13 @@ def no_conditions(call: Call) -> Answer | None:
     return call.forward()
 
 
+def no_encryption(call: Call) -> Answer | None:
+    """A store that does not encrypt says so."""
+    if any(name.lower() == "x-amz-server-side-encryption" for name in call.headers):
+        return an_error(501, "NotImplemented")(call)
+    return call.forward()
+
+
 def another_etag(call: Call) -> Answer:
     answer = call.forward()
     headers = [(name, '"0"' if name.lower() == "etag" else said) for name, said in answer.headers]

@@ -81,7 +81,9 @@ def download_file(file_id: str, query: DownloadQuery) -> Response:
 @answers({200: LinkOut}, problems=(404,))
 def link_file(file_id: str, query: LinkQuery) -> Any:
     """Return a link that works without a token until it expires."""
-    seconds = services().settings.presigned_url_expiry if query.expiry is None else query.expiry
+    settings = services().settings
+    forced, usual = settings.download_url_expiry, settings.presigned_url_expiry
+    seconds = query.expiry or (forced if query.force_download else usual)
     file = services().files.find(caller(), file_id)
     said = disposition(file, attached=query.force_download or None)
     url, ends_at = services().files.link(caller(), file_id, timedelta(seconds=seconds), said)
