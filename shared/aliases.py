@@ -16,6 +16,7 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "JWT_AUDIENCE": ("EXPECTED_JWT_AUDIENCE",),
     "STAGING_DIR": ("LOCAL_TEMP_CHUNK_PATH",),
 }
+_MEANT_EMPTY: Final = frozenset({"S3_FOLDER_STRUCTURE"})  # no folder at all
 
 
 class Disagreement(ValueError):
@@ -23,11 +24,18 @@ class Disagreement(ValueError):
 
 
 def agreed(said: Mapping[str, str | None]) -> dict[str, str]:
-    """Return `said` with every setting under our name for it; in any case, and empty is unset.
+    """Return `said` with every setting under our name for it, in any case.
+
+    What is empty is unset, but for the one setting of which its document says what that means.
 
     Raises `Disagreement`.
     """
-    known = {name.upper(): value for name, value in said.items() if value}
+    upper = {name.upper(): value for name, value in said.items()}
+    known = {
+        name: value
+        for name, value in upper.items()
+        if value or (value is not None and name in _MEANT_EMPTY)
+    }
     for ours, others in ALIASES.items():
         given = {name: known.pop(name) for name in (ours, *others) if name in known}
         if len(set(given.values())) > 1:

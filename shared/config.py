@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     s3_preserve_filename: bool = Field(True, description="Keys end with the file's name.")
     s3_folder_structure: str = Field(
         "{year}/{month}/{day}",
-        description="Where files lie that name no folder; {year} {month} {day} {hour}.",
+        description="Where files lie that name no folder; {year} {month} {day} {hour}, or nothing.",
     )
 
     jwt_algorithm: Literal["HS256", "RS256", "ES256"] = Field(

@@ -23,6 +23,7 @@ def file_response(file: File, *, attached: bool | None, shared_cache: bool = Fal
         content_type=served_type(file.content_type),
         content_disposition=disposition(file, attached=attached),
         shared_cache=shared_cache,
+        file_id=file.id,
     )
 
 
@@ -47,6 +48,7 @@ def stream(
     content_type: str,
     content_disposition: str,
     shared_cache: bool,
+    file_id: str | None = None,
 ) -> Response:
     """Answer GET and HEAD for an object, with the conditions and ranges of RFC 9110."""
     response = Response(content_type=content_type)
@@ -68,6 +70,8 @@ def stream(
         response.status_code = HTTPStatus.PARTIAL_CONTENT
         response.content_range = ContentRange("bytes", start, stop, size)
     hold_slot()  # a store that does not answer must not have all threads
-    response.response = services().files.read(key, start, stop) if stop > start else ()
+    response.response = (
+        services().files.read(key, start, stop, file_id=file_id) if stop > start else ()
+    )
     response.content_length = stop - start
     return response

@@ -4,6 +4,7 @@ Every write carries the fence of the claim. Whoever finds it gone raises `LeaseL
 quietly: somebody else did it, or the client cancelled.
 """
 
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from shared.records import Records, Transaction
 from shared.services.events import Events
 from shared.services.finding import looked_up
 from shared.services.releasing import release
+
+log = logging.getLogger(__name__)
 
 # Pauses of a job whose outage goes on; the last repeats until a day is full.
 OUTAGE_PAUSES: Final = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 80, 160, 300))
@@ -119,6 +122,7 @@ class ClaimService:
             rows.uploads.settle(upload.id, reserved=0)
             rows.chunks.drop(upload.id)
             owed = self.events.of_file(rows, EventType.READY, made)
+        log.info("s3_file_uploaded", extra={"file_id": made.id, "size": made.size})
         self.board.put(JobStatus(job, made, job.updated_at))
         self.staging.clear(upload.id)
         self._deliver(owed)

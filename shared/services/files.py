@@ -121,12 +121,21 @@ class FileService:
             raise NotFound("thumbnail", available=names)
         return file, small
 
-    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes `[start, stop)` of a file's object. Raises `ObjectLost` before the first."""
+    def read(
+        self, key: str, start: int, stop: int, *, file_id: str | None = None
+    ) -> Iterator[bytes]:
+        """Yield the bytes `[start, stop)` of a file's object. Raises `ObjectLost` before the first.
+
+        With `file_id` it is the file itself that is downloaded, and the log has it.
+        """
         try:
-            return self.objects.read(key, start, stop)
+            blocks = self.objects.read(key, start, stop)
         except NotFound:
             raise lost(key) from None
+        if file_id is not None:
+            said = {"file_id": file_id, "start": start, "stop": stop}
+            log.info("s3_file_downloaded_bytes", extra=said)
+        return blocks
 
     def link(
         self, caller: Caller, file_id: str, lifetime: timedelta, disposition: str
@@ -139,6 +148,8 @@ class FileService:
         url = self.objects.presign(
             file.key, lifetime, disposition=disposition, content_type=file.content_type
         )
+        seconds = int(lifetime.total_seconds())
+        log.info("presigned_url_generated", extra={"file_id": file.id, "seconds": seconds})
         return url, ends_at
 
     def delete(self, caller: Caller, file_id: str, *, hard: bool) -> None:

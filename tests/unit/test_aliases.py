@@ -26,6 +26,21 @@ def test_what_is_empty_is_not_said() -> None:
     }
 
 
+def test_a_folder_structure_that_is_empty_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert agreed({"s3_folder_structure": "", "JWT_ISSUER": ""}) == {"S3_FOLDER_STRUCTURE": ""}
+    assert agreed({"S3_FOLDER_STRUCTURE": None}) == {}
+
+    for name, value in (
+        ("S3_USE_UUID_PREFIX", "false"),
+        ("S3_PRESERVE_FILENAME", "true"),
+        ("S3_FOLDER_STRUCTURE", ""),
+    ):
+        monkeypatch.setenv(name, value)
+
+    assert read_settings().layout.template == "{folder}/{name}"
+    assert read_settings().layout.structure == ""
+
+
 def test_names_that_differ_are_refused_by_name_and_without_their_values() -> None:
     with pytest.raises(Disagreement) as refusal:
         agreed({"S3_SECRET_KEY": "one-secret", "AWS_SECRET_ACCESS_KEY": "another-secret"})
