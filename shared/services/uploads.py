@@ -15,7 +15,6 @@ from shared.model import naming
 from shared.model.caller import Caller, Scope
 from shared.model.direct import Direct
 from shared.model.job import Job, Outcome
-from shared.model.layout import Layout
 from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
