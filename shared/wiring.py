@@ -129,7 +129,7 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         claims=claims,
         files=files,
         changes=ChangeService(files, screening),
-        copies=CopyService(files, screening, settings.layout),
+        copies=CopyService(files, screening, _upload_rules(settings)),
         webhooks=WebhookService(records, notifier),
         deliveries=DeliveryService(
             records, notifier, clock, main, HttpNotifier(allow_private=True)

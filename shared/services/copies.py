@@ -24,10 +24,9 @@ from shared.errors import (
 from shared.model import naming
 from shared.model.caller import Caller, Scope
 from shared.model.file import File, Thumbnail
-from shared.model.layout import Layout
 from shared.model.webhook import EventType
 from shared.records import Transaction
-from shared.services.drafting import claimed_key, named
+from shared.services.drafting import UploadRules, claimed_key, named
 from shared.services.files import FileService, keys_of, lost
 from shared.services.finding import looked_up
 from shared.services.screening import Screening
@@ -48,7 +47,7 @@ class NewCopy:
 class CopyService:
     files: FileService
     screening: Screening
-    layout: Layout
+    rules: UploadRules
 
     def copy(self, caller: Caller, file_id: str, new: NewCopy) -> File:
         """Copy a file with its thumbnails, to a file of the caller's own; return that.
@@ -103,7 +102,7 @@ class CopyService:
             _reserve(rows, copy)
             # Only asked for: what nobody's row holds would stay reserved if we died.
             rows.quotas.release(copy.tenant, copy.size)
-            copy = replace(copy, key=claimed_key(rows, named(copy), self.layout))
+            copy = replace(copy, key=claimed_key(rows, self.rules, named(copy), self.rules.layout))
             for small in copy.thumbnails:
                 rows.objects.intend(small.key, copy.id)
         return copy

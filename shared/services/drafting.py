@@ -39,6 +39,16 @@ class UploadRules:
             raise DirectUnavailable("Uploads straight to the store need STORAGE_BACKEND=s3.")
         return f"{self.staging_prefix}direct/{upload_id}"
 
+    def key_of(self, named: Named, layout: Layout) -> str:
+        """Return the key that a layout makes; `Unprocessable` where uploads wait in the store.
+
+        There a link to write for one upload could be one to write over a finished file.
+        """
+        key = layout.key(named)
+        if self.staging_prefix is not None and key.startswith(self.staging_prefix):
+            raise Unprocessable("This folder is the service's own.", pointer="/folder")
+        return key
+
 
 def drafted(
     caller: Caller,
@@ -86,15 +96,7 @@ def drafted(
         expires_at=now,
         transfer=new.transfer,
     )
-    key = key_of(upload, new.layout or rules.layout)
-    if rules.staging_prefix is not None and key.startswith(rules.staging_prefix):
-        # A link to write there would be a link to write over the finished file.
-        raise Unprocessable("This folder is the service's own.", pointer="/folder")
-    return replace(upload, key=key)
-
-
-def key_of(upload: Upload, layout: Layout) -> str:
-    return layout.key(named(upload))
+    return replace(upload, key=rules.key_of(named(upload), new.layout or rules.layout))
 
 
 def named(thing: Upload | File) -> Named:
@@ -109,12 +111,12 @@ def named(thing: Upload | File) -> Named:
     )
 
 
-def claimed_key(rows: Transaction, named: Named, layout: Layout) -> str:
+def claimed_key(rows: Transaction, rules: UploadRules, named: Named, layout: Layout) -> str:
     """Claim a key for as long as its upload lives, with a suffix if it is taken.
 
     Raises `NameTaken` where the layout leaves no other.
     """
-    key = layout.key(named)
+    key = rules.key_of(named, layout)
     if rows.objects.intend(key, named.upload_id):
         return key
     if not layout.is_bare:

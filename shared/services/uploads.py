@@ -204,7 +204,7 @@ class UploadService:
             raise QuotaExceeded("This tenant's quota is used up.")
         layout = new.layout or self.rules.layout
         if upload.is_direct or not layout.is_unique:
-            upload = replace(upload, key=claimed_key(rows, named(upload), layout))
+            upload = replace(upload, key=claimed_key(rows, self.rules, named(upload), layout))
         added = rows.uploads.add(upload, max(self.rules.lifetime, timedelta(seconds=new.open_for)))
         if upload.is_direct:
             rows.direct.add(Direct(upload.id, self.rules.staged_key(upload.id)))

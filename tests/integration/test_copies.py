@@ -31,7 +31,7 @@ from shared.services.copies import CopyService, NewCopy
 from shared.services.files import keys_of
 from shared.services.sweeping import SweepService
 from tests.support import servers, weather
-from tests.support.factory import Factory, a_factory
+from tests.support.factory import UPLOADS, Factory, a_factory
 from tests.support.pictures import a_png
 from tests.support.races import at_once
 from tests.support.weather import impatient, weather_before
@@ -214,7 +214,7 @@ def test_of_copies_at_once_as_many_come_to_be_as_there_is_room_for(factory: Fact
 
 
 def test_a_bare_name_that_is_taken_is_refused_and_another_folder_does(factory: Factory) -> None:
-    copies = replace(factory.services.copies, layout=BARE)
+    copies = replace(factory.services.copies, rules=replace(UPLOADS, layout=BARE))
     source = published(factory, b"text")
     first = copies.copy(ALICE, source.id, AS_IT_IS)
     before = factory.snapshot()
@@ -228,7 +228,7 @@ def test_a_bare_name_that_is_taken_is_refused_and_another_folder_does(factory: F
 
 
 def test_a_key_that_lies_in_the_bucket_already_is_left_alone(factory: Factory) -> None:
-    copies = replace(factory.services.copies, layout=BARE)
+    copies = replace(factory.services.copies, rules=replace(UPLOADS, layout=BARE))
     source = published(factory, b"text")
     factory.objects.put("notes.txt", b"older", content_type="text/plain", upload_id="?")
     before = factory.snapshot()
@@ -241,7 +241,9 @@ def test_a_key_that_lies_in_the_bucket_already_is_left_alone(factory: Factory) -
 
 
 def test_two_copies_in_one_second_have_two_keys(factory: Factory) -> None:
-    copies = replace(factory.services.copies, layout=Layout("{date}_{name}"))
+    copies = replace(
+        factory.services.copies, rules=replace(UPLOADS, layout=Layout("{date}_{name}"))
+    )
     source = published(factory, b"text")
 
     one, two = (copies.copy(ALICE, source.id, AS_IT_IS) for _ in range(2))

@@ -268,7 +268,7 @@ def a_factory(
         claims=ClaimService(records, staging, board, bell, events, claims),
         files=files,
         changes=ChangeService(files, screening),
-        copies=CopyService(files, screening, uploads.layout),
+        copies=CopyService(files, screening, uploads),
         webhooks=WebhookService(records, notifier),
         deliveries=DeliveryService(records, notifier, clock),
         main_service=MainServiceNews(records, clock, None),
