@@ -63,9 +63,12 @@ class FileService:
             raise Forbidden("This file is another user's.")
         return file
 
-    def keyed(self, caller: Caller, key: str) -> File:
-        """Return the caller's file under this key; `NotFound` for everybody else's."""
-        caller.require(Scope.FILES_READ)
+    def keyed(self, caller: Caller, key: str, *, to: Scope = Scope.FILES_READ) -> File:
+        """Return the caller's file under this key; `NotFound` for everybody else's.
+
+        `to` is what the caller wants it for, and has to be allowed.
+        """
+        caller.require(to)
         if "\x00" in key:  # no text, and nothing that a database would look for
             raise NotFound("file")
         with self.records.read() as rows:

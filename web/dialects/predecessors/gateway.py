@@ -12,6 +12,7 @@ from flask import Response, request
 from pydantic import Field
 
 from shared.errors import NotFound
+from shared.model.caller import Scope
 from shared.model.file import File, FileQuery
 from shared.model.layout import Layout
 from shared.model.predecessors import GATEWAY
@@ -129,7 +130,8 @@ def list_keyed(query: ListQuery) -> Any:
 @open_to_guests
 def delete_keyed(file_id: str) -> Any:
     files, who = services().files, caller()
-    files.delete(who, files.keyed(who, file_id).id, hard=True)
+    file = files.keyed(who, file_id, to=Scope.FILES_DELETE)
+    files.delete(who, file.id, hard=True)
     return {"message": "File deleted successfully", "file_id": file_id}
 
 
