@@ -312,6 +312,7 @@ def test_at_debug_the_log_tells_of_each_request_to_the_store_and_of_no_signature
     front: Front, sky: Weather, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = published(front)
+    caplog.clear()
     with caplog.at_level(logging.DEBUG):
         front.get(f"{PREFIX}/metadata/{file.key}")
         url = front.get(f"{PREFIX}/download/{file.key}/url").get_json()["download_url"]
@@ -349,4 +350,5 @@ def test_the_libraries_below_tell_nothing_at_debug() -> None:
             assert not logging.getLogger(name).isEnabledFor(logging.INFO), name
         assert logging.getLogger("shared.adapters.calls_s3").isEnabledFor(logging.DEBUG)
     finally:
-        root.handlers, root.level = before, level
+        root.handlers = before
+        root.setLevel(level)  # loggers remember what they may say until somebody calls this
