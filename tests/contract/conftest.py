@@ -23,6 +23,7 @@ from tests.support.receiver import Receiver, a_receiver
 pytest.register_assert_rewrite(
     "tests.contract.object_store",
     "tests.contract.object_conditions",
+    "tests.contract.object_copies",
     "tests.contract.object_writes",
 )
 

@@ -31,6 +31,11 @@ class TestBadWeather:
     def store(self, sky: Weather) -> S3Objects:
         return impatient(sky.place)
 
+    @pytest.fixture
+    def calm(self, sky: Weather) -> S3Objects:
+        """The same, with the time that megabytes take."""
+        return impatient(sky.place, seconds=10)
+
     def test_our_own_write_whose_answer_was_lost_is_a_taken_key(
         self, store: S3Objects, sky: Weather
     ) -> None:
@@ -57,16 +62,16 @@ class TestBadWeather:
 
     @pytest.mark.parametrize("size", [5, FIVE + 1])
     def test_our_own_copy_whose_answer_was_lost_is_a_taken_key(
-        self, store: S3Objects, sky: Weather, size: int
+        self, calm: S3Objects, sky: Weather, size: int
     ) -> None:
-        put(store, KEY, b"x" * size)
+        put(calm, KEY, b"x" * size)
         sky.brings(weather.the_answer_is_lost, to=lambda call: is_copied(call, "copy"))
 
         with pytest.raises(KeyTaken):
-            copy(store, "copy")
+            copy(calm, "copy")
 
-        assert (len(content(store, "copy")), seen(store, "copy").upload_id) == (size, "two")
-        assert list(store.open_multiparts()) == []
+        assert (len(content(calm, "copy")), seen(calm, "copy").upload_id) == (size, "two")
+        assert list(calm.open_multiparts()) == []
 
     def test_a_store_that_copies_without_conditions_only_copies_in_parts(
         self, store: S3Objects, sky: Weather
@@ -83,37 +88,37 @@ class TestBadWeather:
 
     @pytest.mark.parametrize("size", [5, FIVE + 1])
     def test_a_source_that_is_written_over_while_it_is_copied_lends_no_byte(
-        self, store: S3Objects, sky: Weather, size: int
+        self, calm: S3Objects, sky: Weather, size: int
     ) -> None:
-        put(store, KEY, b"x" * size)
+        put(calm, KEY, b"x" * size)
 
         def written_over(call: weather.Call) -> weather.Answer:
-            store.delete([KEY])
-            put(store, KEY, b"y" * size)
+            calm.delete([KEY])
+            put(calm, KEY, b"y" * size)
             return call.forward()
 
         sky.brings(written_over, to=copies_bytes)
         with pytest.raises(NotFound):
-            copy(store, "copy")
+            copy(calm, "copy")
 
-        assert store.find("copy") is None
-        assert list(store.open_multiparts()) == []
+        assert calm.find("copy") is None
+        assert list(calm.open_multiparts()) == []
 
     def test_a_copy_whose_multipart_is_aborted_has_to_begin_again(
-        self, store: S3Objects, sky: Weather
+        self, calm: S3Objects, sky: Weather
     ) -> None:
-        put(store, KEY, b"x" * (FIVE + 1))
+        put(calm, KEY, b"x" * (FIVE + 1))
 
         def aborted(call: weather.Call) -> weather.Answer:
-            for each in store.open_multiparts():
-                store.abort_multipart(each.key, each.multipart_id)
+            for each in calm.open_multiparts():
+                calm.abort_multipart(each.key, each.multipart_id)
             return call.forward()
 
         sky.brings(aborted, to=copies_bytes)
         with pytest.raises(Unavailable):
-            copy(store, "copy")
+            copy(calm, "copy")
 
-        assert store.find("copy") is None
+        assert calm.find("copy") is None
 
     def test_a_write_that_was_reset_is_tried_again(self, store: S3Objects, sky: Weather) -> None:
         sky.brings(weather.nothing_is_done, to=weather.puts)

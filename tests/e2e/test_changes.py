@@ -207,12 +207,14 @@ def test_what_is_gone_from_sight_is_not_copied_or_changed(
 def test_a_deleted_file_is_restored_until_it_is_removed(alice: Api, file: Body) -> None:
     alice.delete(path(file))
     refused(alice.get(path(file)), 404)
+    assert [each["id"] for each in listed(alice, state="deleted")] == [file["id"]]
 
     restored = answered(alice.post(path(file, "/restore")), 200)
 
     assert restored == file | {"updated_at": restored["updated_at"]}
     assert alice.download(file["id"]).content == text()
     assert file["id"] in {each["id"] for each in listed(alice)}
+    assert listed(alice, state="deleted") == []
     answered(alice.post(path(file, "/restore")), 200)
     alice.delete(f"{path(file)}?hard_delete=true")
     refused(alice.post(path(file, "/restore")), 404, "file_not_found")

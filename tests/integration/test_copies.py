@@ -327,7 +327,7 @@ def on_s3(a_bucket: S3Place, tmp_path: Path) -> Iterator[tuple[Factory, weather.
     servers.make_tables(url)
     with (
         weather_before(a_bucket) as sky,
-        a_factory(tmp_path, url, objects=impatient(sky.place)) as factory,
+        a_factory(tmp_path, url, objects=impatient(sky.place, seconds=10)) as factory,
     ):
         yield factory, sky
 
