@@ -32,12 +32,19 @@ class ChangeService:
         `Unprocessable`, and `Unsupported` for a name that an upload could not have had.
         """
         caller.require(Scope.FILES_WRITE)
+        is_public = said.get("is_public")
+        if is_public is False:
+            # The store first: a row must not say of a file that it is private which is not.
+            file = self.files.find(caller, file_id)
+            self.files.objects.set_public(file.key, is_public=False)
         with self.files.records.begin() as rows:
             file = find_file(rows, caller, file_id)
             changed = rows.files.change(file_id, **self._columns(file, said, rows.now()))
             if changed is None:  # it was deleted meanwhile
                 raise NotFound("file")
             jobs = rows.jobs.of_uploads([file_id])
+        if is_public:
+            self.files.objects.set_public(file.key, is_public=True)
         self.files.announce(jobs, [])
         log.info("file_changed", extra={"file_id": file_id, "fields": sorted(said)})
         return changed

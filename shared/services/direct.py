@@ -102,6 +102,20 @@ class DirectService:
         except (Conflict, FileEmpty, QuotaExceeded):
             return None
 
+    def arrived(self, caller: Caller, key: str) -> Job | None:
+        """Return the job that makes the caller's file of this key, adopted now if it was not yet.
+
+        None when no upload of theirs has this key, or nothing has arrived of it.
+        """
+        caller.require(Scope.FILES_READ)
+        with self.records.read() as rows:
+            intent = rows.objects.known([key]).get(key)
+            upload = None if intent is None else rows.uploads.find(intent.upload_id)
+            if upload is None or not caller.sees(tenant=upload.tenant, owner=upload.owner):
+                return None
+            job = rows.jobs.of_upload(upload.id)
+        return self.adopt(upload) if job is None and upload.is_receiving_directly else job
+
     def _sealed(self, upload: Upload, sha256: str | None) -> Job:
         with self.records.read() as rows:
             direct = rows.direct.find(upload.id)

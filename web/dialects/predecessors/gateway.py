@@ -9,29 +9,39 @@ from typing import Annotated, Any, Final
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from shared.errors import NotFound
 from shared.model.caller import Scope
 from shared.model.file import File, FileQuery
 from shared.model.layout import Layout
 from shared.model.predecessors import GATEWAY
-from shared.model.upload import NewUpload
+from shared.model.upload import NewUpload, Transfer
 from web.auth import caller, open_to_guests, public
-from web.dialects.predecessors.gateway_refusals import DENIED, NOT_ENABLED, not_enabled
-from web.dialects.predecessors.submitting import submitted
+from web.dialects.predecessors.gateway_refusals import NOT_ENABLED, not_enabled
+from web.dialects.predecessors.submitting import DENIED, file_of, submitted
 from web.disposition import disposition
 from web.downloads import file_response
 from web.limits import hold_slot
-from web.rest.inputs import Query, Text
+from web.requests import idempotency_key
+from web.rest.inputs import Input, Query, Text
 from web.services import services
 
 PREFIX: Final = "/api/v1/upload"
 LAYOUT: Final = Layout("uploads/{year}/{month}/{day}/{id}-{name}")
 _SEVEN_DAYS: Final = 7 * 24 * 3600
+_MARGIN: Final = 60  # seconds that an upload is open longer than its link works
 _MOST_LISTED: Final = 1000  # as many as S3 lists
 _LINK: Final = "/url"
 _ID: Final = "<path:file_id>"
+
+
+class PresignedIn(Input):
+    model_config = ConfigDict(extra="ignore")
+
+    filename: Annotated[Text, Field(min_length=1, max_length=1024)]
+    content_type: Annotated[Text, Field(max_length=255)] | None = None
+    expires_in: Annotated[int, Field(ge=1, le=_SEVEN_DAYS)] | None = None
 
 
 class LinkQuery(Query):
@@ -67,11 +77,39 @@ def upload_direct() -> Any:
     return _described(file)
 
 
+@bp.post("/presigned")
+@bp.doc(hide=True)
+@bp.input(PresignedIn, arg_name="said")
+@open_to_guests
+def sign_upload(said: PresignedIn) -> Any:
+    who, serving = caller(), services()
+    seconds = said.expires_in or serving.settings.presigned_url_expiry
+    new = NewUpload(
+        said.filename,
+        content_type=said.content_type,
+        profile=GATEWAY,
+        layout=LAYOUT,
+        transfer=Transfer.DIRECT,
+        open_for=seconds + _MARGIN,
+    )
+    upload = serving.uploads.open(who, new, idempotency_key=idempotency_key(request))
+    handed = serving.targets.sign(who, upload.id, lifetime=timedelta(seconds=seconds))
+    body = {
+        "upload_url": handed.targets[0].url,
+        "file_url": serving.objects.url(upload.key),
+        "file_id": upload.key,
+        "filename": upload.filename,
+        "expires_in": seconds,
+        "expires_at": _when(handed.expires_at),
+    }
+    return body, {"Cache-Control": "no-store"}
+
+
 @bp.get(f"/download/{_ID}", merge_slashes=False)
 @bp.doc(hide=True)
 @open_to_guests
 def download_keyed(file_id: str) -> Response:
-    return file_response(services().files.keyed(caller(), file_id), attached=None)
+    return file_response(_found(file_id), attached=None)
 
 
 @bp.get(f"/download/{_ID}{_LINK}", merge_slashes=False)
@@ -81,7 +119,7 @@ def download_keyed(file_id: str) -> Response:
 def link_keyed(file_id: str, query: LinkQuery) -> Any:
     files, who = services().files, caller()
     try:
-        file = files.keyed(who, file_id)
+        file = _found(file_id)
     except NotFound:
         return download_keyed(file_id + _LINK)  # a key may end like this
     seconds = query.expires_in or services().settings.presigned_url_expiry
@@ -97,7 +135,7 @@ def link_keyed(file_id: str, query: LinkQuery) -> Any:
 def show_keyed(file_id: str) -> Any:
     hold_slot()  # a store that does not answer must not have all threads
     files, who = services().files, caller()
-    file, stored = files.stored(who, files.keyed(who, file_id).id)
+    file, stored = files.stored(who, _found(file_id).id)
     said = {"file_size": stored.size, "etag": stored.etag, "metadata": dict(file.attributes)}
     return _described(file) | said | {"last_modified": _when(stored.modified_at)}
 
@@ -130,7 +168,7 @@ def list_keyed(query: ListQuery) -> Any:
 @open_to_guests
 def delete_keyed(file_id: str) -> Any:
     files, who = services().files, caller()
-    file = files.keyed(who, file_id, to=Scope.FILES_DELETE)
+    file = _found(file_id, to=Scope.FILES_DELETE)
     files.delete(who, file.id, hard=True)
     return {"message": "File deleted successfully", "file_id": file_id}
 
@@ -150,6 +188,18 @@ def check_gateway() -> Any:
 def _is_enabled() -> bool:
     settings = services().settings
     return settings.s3_enabled and settings.storage_backend == "s3"
+
+
+def _found(key: str, *, to: Scope = Scope.FILES_READ) -> File:
+    """Return the file of a key; one that has just come by a presigned upload is waited for."""
+    who = caller()
+    try:
+        return services().files.keyed(who, key, to=to)
+    except NotFound:
+        job = services().uploads.direct.arrived(who, key)
+        if job is None:
+            raise
+    return file_of(job.id, {DENIED})
 
 
 def _described(file: File) -> dict[str, Any]:

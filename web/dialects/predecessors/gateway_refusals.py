@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from flask import Response, json, request
 
+from web.dialects.predecessors.submitting import DENIED
 from web.errors import Refusal, Refused
 
-DENIED: Final = "objects_denied"
 NOT_ENABLED: Final = "S3 file storage is not enabled or not properly configured"
 _WORDS: Final[Mapping[str, str]] = {
     "type_not_allowed": "File type not allowed",

@@ -15,7 +15,7 @@ from shared.model.file import File, FileQuery
 from shared.model.layout import Layout
 from shared.model.upload import NewUpload
 from web.auth import caller
-from web.dialects.predecessors.submitting import submitted
+from web.dialects.predecessors.submitting import DENIED, STORE_FAULTS, submitted
 from web.disposition import disposition
 from web.errors import Refusal
 from web.rates import counted_as
@@ -37,6 +37,7 @@ _WORDS: Final = {
     "file_not_found": "File not found",
     "job_failed": "S3 error",
     "objects_unavailable": "S3 error",
+    "objects_denied": "S3 error",
     "object_lost": "S3 error",
 }
 _STATUS: Final = {
@@ -68,7 +69,9 @@ def upload_numbered() -> Any:
     file = submitted(
         lambda received: NewUpload(
             received.filename, content_type=received.content_type, profile=PROFILE, layout=LAYOUT
-        )
+        ),
+        profile=PROFILE,
+        hopeless={DENIED},
     )
     said = _described(file)
     kept = ("cdn_url", "file_key", "category", "content_type", "original_filename")
@@ -124,6 +127,8 @@ def delete_numbered(number: int) -> Any:
 
 def refusal(refusal: Refusal) -> Response:
     status = _STATUS.get(refusal.status, refusal.status)
+    if refusal.code in STORE_FAULTS:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
     words = _WORDS.get(refusal.code, refusal.detail)
     body = {"error": words, "code": refusal.code, "detail": refusal.detail, **refusal.facts}
     return Response(f"{json.dumps(body)}\n", status, mimetype="application/json")

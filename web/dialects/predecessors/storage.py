@@ -17,7 +17,7 @@ from shared.model.file import File
 from shared.model.layout import Layout
 from shared.model.upload import NewUpload
 from web.auth import caller
-from web.dialects.predecessors.submitting import submitted
+from web.dialects.predecessors.submitting import DENIED, STORE_FAULTS, submitted
 from web.errors import Refusal
 from web.forms import Received
 from web.requests import whole_number
@@ -44,7 +44,7 @@ def upload_attachment() -> Response:
         labels.update(_labels(received.fields))
         return _new(received, labels)
 
-    file = submitted(new)
+    file = submitted(new, profile=PROFILE, hopeless={DENIED})
     url = services().describing.file(file)["url"]
     data = {"url": url, "result": url, "filename": PurePosixPath(file.key).name}
     meta = labels | {"extension": _extension(file), "content_type": file.content_type}
@@ -53,6 +53,8 @@ def upload_attachment() -> Response:
 
 def refusal(refusal: Refusal) -> Response:
     status = HTTPStatus.BAD_REQUEST if refusal.status in _BAD else refusal.status
+    if refusal.code in STORE_FAULTS:
+        status = HTTPStatus.BAD_GATEWAY
     meta = {"error": refusal.code, **refusal.facts}
     return _envelope(status, refusal.detail, None, meta)
 

@@ -18,6 +18,8 @@ from web.requests import idempotency_key
 from web.services import services
 
 LONGEST_WAIT_SECONDS: Final = 60
+DENIED: Final = "objects_denied"
+STORE_FAULTS: Final = frozenset({"objects_unavailable", DENIED, "object_lost"})
 
 
 def submitted(
