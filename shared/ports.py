@@ -173,8 +173,11 @@ class ObjectStore(Protocol):
 
     def find(self, key: str) -> StoredObject | None: ...
 
-    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes `[start, stop)`. Raises `NotFound` before the first one."""
+    def read(self, key: str, start: int, stop: int, *, etag: str | None = None) -> Iterator[bytes]:
+        """Yield the bytes `[start, stop)`. Raises `NotFound` before the first one.
+
+        With `etag` only of the object that has it, `KeyTaken` for any other.
+        """
         ...
 
     def delete(self, keys: Sequence[str]) -> None:

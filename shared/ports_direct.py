@@ -37,10 +37,3 @@ class DirectStore(Protocol):
     def waiting(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose keys begin so, in the order of keys."""
         ...
-
-    def read_seen(self, key: str, etag: str, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes `[start, stop)` of the object of this ETag.
-
-        Raises `KeyTaken` when another lies there by now, `NotFound` when none does.
-        """
-        ...

@@ -36,6 +36,7 @@ def thumbnail_response(file: File, small: Thumbnail) -> Response:
         content_type=small.content_type,
         content_disposition="inline",
         shared_cache=False,
+        is_own_etag=False,
     )
 
 
@@ -49,8 +50,12 @@ def stream(
     content_disposition: str,
     shared_cache: bool,
     file_id: str | None = None,
+    is_own_etag: bool = True,
 ) -> Response:
-    """Answer GET and HEAD for an object, with the conditions and ranges of RFC 9110."""
+    """Answer GET and HEAD for an object, with the conditions and ranges of RFC 9110.
+
+    `is_own_etag` where the store knows the object by it: then nothing else is read.
+    """
     response = Response(content_type=content_type)
     response.set_etag(etag)
     response.last_modified = modified_at
@@ -70,8 +75,9 @@ def stream(
         response.status_code = HTTPStatus.PARTIAL_CONTENT
         response.content_range = ContentRange("bytes", start, stop, size)
     hold_slot()  # a store that does not answer must not have all threads
+    known = etag if is_own_etag else None
     response.response = (
-        services().files.read(key, start, stop, file_id=file_id) if stop > start else ()
+        services().files.read(key, start, stop, etag=known, file_id=file_id) if stop > start else ()
     )
     response.content_length = stop - start
     return response

@@ -3,14 +3,15 @@
 from http import HTTPStatus
 from typing import Final
 
-from shared.errors import Conflict, DigestMismatch, Gone, TooLarge, Unsupported
+from shared.errors import Conflict, DigestMismatch, Gone, NameTaken, TooLarge, Unsupported
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
 from web.errors import STATUS, Refusal, Refused
 
 # What a job is rejected for and a request could be refused for has one status; the rest is 422.
 _REJECTED: Final = {
-    refusal.code: STATUS[refusal.kind] for refusal in (DigestMismatch, TooLarge, Unsupported)
+    refusal.code: STATUS[refusal.kind]
+    for refusal in (DigestMismatch, NameTaken, TooLarge, Unsupported)
 }
 
 

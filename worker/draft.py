@@ -8,6 +8,9 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+from shared.model.checked import Checked
+from shared.model.file import Thumbnail
+from shared.model.naming import thumbnail_key
 from shared.model.policy import Verdict
 from shared.model.stored import Copied, Part
 from shared.model.thumbnail import ThumbnailSpec
@@ -37,6 +40,33 @@ class Draft:
     copied: Copied | None = None
     decoded: Decoded | None = None
     etag: str | None = None
+
+    def checked(self) -> Checked:
+        """Return what the file will be. Raises `ValueError` before `inspect` and `assemble`."""
+        if self.verdict is None or self.sha256 is None:
+            raise ValueError("a file is known after inspect and assemble")
+        upload, decoded = self.claim.upload, self.decoded
+        small = tuple(
+            Thumbnail(
+                name=picture.name,
+                key=thumbnail_key(upload.id, picture.name),
+                width=picture.width,
+                height=picture.height,
+                content_type=picture.content_type,
+                size=len(picture.body),
+            )
+            for picture in (decoded.thumbnails if decoded else ())
+        )
+        return Checked(
+            size=upload.received,
+            content_type=self.verdict.content_type,
+            declared_type=self.verdict.declared_type,
+            category=self.verdict.category,
+            sha256=self.sha256,
+            width=decoded.width if decoded else None,
+            height=decoded.height if decoded else None,
+            thumbnails=small,
+        )
 
 
 class Undo:

@@ -21,8 +21,9 @@ from shared.errors import (
     Unavailable,
     Unsupported,
 )
+from shared.model.job import problem
 from shared.model.thumbnail import parse
-from shared.services.claims import Claim, problem
+from shared.services.claims import Claim
 from shared.wiring import Services
 from worker import pipeline
 from worker.draft import Draft, Undo, Workbench
@@ -116,7 +117,7 @@ class Processing:
         services = self.services
         return Workbench(
             claims=services.claims,
-            source=Source(services.staging, services.uploads.direct.direct_store),
+            source=Source(services.staging, services.objects),
             objects=services.objects,
             screening=services.screening,
             watch=watch,

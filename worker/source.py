@@ -8,8 +8,7 @@ from typing import Final
 from shared.errors import AppError, Damaged, KeyTaken, NotFound, Rejected
 from shared.model.digest import crc64
 from shared.model.direct import Direct
-from shared.ports import Staging
-from shared.ports_direct import DirectStore
+from shared.ports import ObjectStore, Staging
 from shared.services.claims import Claim
 
 BLOCK_BYTES: Final = 256 * 1024
@@ -21,7 +20,7 @@ class Source:
     """Reads what was acknowledged, and nothing else, any number of times."""
 
     staging: Staging
-    store: DirectStore | None
+    objects: ObjectStore
 
     def head(self, claim: Claim, size: int) -> bytes:
         """Return the first `size` bytes, not held against anything."""
@@ -67,10 +66,8 @@ class Source:
             raise Damaged("The store has not what it said it had.")
 
     def _range(self, direct: Direct, start: int, stop: int) -> Iterator[bytes]:
-        if self.store is None or direct.etag is None:
-            raise Damaged("This upload lies in a store that is not configured any more.")
         try:
-            yield from self.store.read_seen(direct.key, direct.etag, start, stop)
+            yield from self.objects.read(direct.key, start, stop, etag=direct.etag)
         except KeyTaken as error:
             raise unsealed(is_there=True) from error
         except NotFound as error:

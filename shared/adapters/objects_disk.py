@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -152,9 +152,14 @@ class DiskObjects:
             {UPLOAD_ID: facts["upload_id"]},
         )
 
-    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
+    def read(self, key: str, start: int, stop: int, *, etag: str | None = None) -> Iterator[bytes]:
         with translated():
-            source = self._object_file(key).open("rb", buffering=0)
+            source = self._opened(key, etag)
+            if source is None:  # or it is being written over just now
+                with self._locked():
+                    source = self._opened(key, etag)
+        if source is None:
+            raise NotFound("object") if self.find(key) is None else KeyTaken("This is another.")
         return blocks(source, start, stop)
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -164,8 +169,7 @@ class DiskObjects:
 
     def delete_seen(self, seen: StoredObject) -> bool:
         with translated(), self._locked():
-            is_same = self.find(seen.key) == seen
-            if is_same:
+            if is_same := (self.find(seen.key) == seen):
                 self._remove(seen.key)
         return is_same
 
@@ -221,6 +225,15 @@ class DiskObjects:
             self._put_in_place(key, source, fresh, over)
         self.abort_multipart(key, multipart_id)
         return etag
+
+    def _opened(self, key: str, etag: str | None) -> FileIO | None:
+        with contextlib.suppress(FileNotFoundError):
+            source = self._object_file(key).open("rb", buffering=0)
+            found = self.find(key)
+            if found is not None and etag in {None, found.etag}:
+                return source
+            source.close()
+        return None
 
     def _put_in_place(self, key: str, source: Path, facts: Path, over: str | None) -> None:
         object_file, facts_file = self._object_file(key), self._facts_file(key)

@@ -40,11 +40,15 @@ class S3Objects(S3Copies, S3Direct):
         agrees = there == etag if said is None else said == checksum
         return there if agrees else None
 
-    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        return self._read(key, start, stop)
-
-    def read_seen(self, key: str, etag: str, start: int, stop: int) -> Iterator[bytes]:
-        return self._read(key, start, stop, IfMatch=f'"{etag}"')
+    def read(self, key: str, start: int, stop: int, *, etag: str | None = None) -> Iterator[bytes]:
+        with self._asking(key):
+            answer = self._client.get_object(
+                Bucket=self._place.bucket, Key=key, Range=f"bytes={start}-{stop - 1}"
+            )
+        if etag not in {None, bare(answer["ETag"])}:
+            answer["Body"].close()
+            raise KeyTaken("There is another object under this key.", key=key)
+        return self._blocks(key, answer["Body"])
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
         return self._listed(StartAfter=after)
@@ -108,13 +112,6 @@ class S3Objects(S3Copies, S3Direct):
                     yield StoredObject(
                         each["Key"], each["Size"], bare(each["ETag"]), "", each["LastModified"], {}
                     )
-
-    def _read(self, key: str, start: int, stop: int, **condition: Any) -> Iterator[bytes]:
-        with self._asking(key):
-            answer = self._client.get_object(
-                Bucket=self._place.bucket, Key=key, Range=f"bytes={start}-{stop - 1}", **condition
-            )
-        return self._blocks(key, answer["Body"])
 
     def _blocks(self, key: str, body: Any) -> Iterator[bytes]:
         with self._asking(key), body:

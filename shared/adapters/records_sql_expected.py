@@ -88,6 +88,7 @@ def _originals(where: ColumnElement[bool]) -> Select[Any]:
             files.c.sha256.label("sha256"),
             objects.c.upload_id.label("record_upload_id"),
             objects.c.state.label("record_state"),
+            objects.c.successor.label("successor"),
         )
         .outerjoin(objects, objects.c.key == files.c.key)
         .where(where)
@@ -106,6 +107,7 @@ def _thumbnails(where: ColumnElement[bool]) -> Select[Any]:
             null().label("sha256"),
             objects.c.upload_id.label("record_upload_id"),
             objects.c.state.label("record_state"),
+            objects.c.successor.label("successor"),
         )
         .join(files, files.c.id == thumbnails.c.file_id)
         .outerjoin(objects, objects.c.key == thumbnails.c.key)

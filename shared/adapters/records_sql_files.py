@@ -68,6 +68,9 @@ class SqlFileRows:
         these = select(files).where(files.c.id.in_(file_ids)).order_by(files.c.id)
         return list(self._with_thumbnails(these.with_for_update()))
 
+    def under(self, key: str) -> File | None:
+        return next(iter(self._with_thumbnails(select(files).where(files.c.key == key))), None)
+
     def page(self, query: FileQuery) -> list[File]:
         column = files.c[query.sort]
         statement = select(files).where(_matching(query))

@@ -1,7 +1,8 @@
 """Rows of the objects we answer for: a row stands before its object."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, update
 
@@ -9,6 +10,7 @@ from shared.adapters.records_sql_uploads import is_alive
 from shared.adapters.sql_rows import insert_unless_there, value
 from shared.adapters.sql_time import db_now
 from shared.adapters.tables import files, objects, thumbnails, uploads
+from shared.model.lifecycle import FINAL_UPLOADS
 from shared.records import ObjectRecord, ObjectState
 
 
@@ -93,6 +95,48 @@ class SqlObjectRows:
         marked = statement.values(state=ObjectState.DELETING, updated_at=db_now())
         return self._connection.execute(marked).rowcount == 1
 
+    def succeed(self, key: str, file_id: str, upload_id: str, checked: Mapping[str, Any]) -> bool:
+        its = and_(
+            objects.c.key == key,
+            objects.c.upload_id == file_id,
+            objects.c.state == ObjectState.LINKED,
+        )
+        # Who ended without a file has written, or not: whoever is next writes over either.
+        is_free = or_(
+            objects.c.successor.is_(None), objects.c.successor == upload_id, ~_has_heir_at_work()
+        )
+        statement = update(objects).where(its, is_free)
+        marked = statement.values(successor=upload_id, checked=dict(checked), updated_at=db_now())
+        return self._connection.execute(marked).rowcount == 1
+
+    def succeeds(self, upload_id: str) -> bool:
+        return bool(self._select(objects.c.successor == upload_id, 1))
+
+    def inherit(self, key: str, upload_id: str) -> bool:
+        statement = update(objects).where(objects.c.key == key, objects.c.successor == upload_id)
+        passed = statement.values(
+            upload_id=upload_id,
+            state=ObjectState.LINKED,
+            multipart_id=None,
+            successor=None,
+            checked=None,
+            updated_at=db_now(),
+        )
+        return self._connection.execute(passed).rowcount == 1
+
+    def successions(self, limit: int) -> list[ObjectRecord]:
+        return self._select(and_(objects.c.successor.is_not(None), ~_has_heir_at_work()), limit)
+
+    def forgo(self, key: str, upload_id: str, older_than: timedelta) -> bool:
+        statement = update(objects).where(
+            objects.c.key == key,
+            objects.c.successor == upload_id,
+            objects.c.updated_at <= db_now(-older_than),
+            ~_has_heir_at_work(),
+        )
+        left = statement.values(successor=None, checked=None)
+        return self._connection.execute(left).rowcount == 1
+
     def _mark(
         self, keys: Sequence[str], state: ObjectState, where: ColumnElement[bool] | None = None
     ) -> int:
@@ -105,3 +149,9 @@ class SqlObjectRows:
         statement = select(objects).where(where).order_by(objects.c.updated_at).limit(limit)
         found = self._connection.execute(statement).mappings()
         return [value(row, ObjectRecord, state=ObjectState(row["state"])) for row in found]
+
+
+def _has_heir_at_work() -> ColumnElement[bool]:
+    return exists().where(
+        uploads.c.id == objects.c.successor, uploads.c.state.not_in(FINAL_UPLOADS)
+    )

@@ -124,7 +124,8 @@ class SqlUploadRows:
             objects.c.upload_id == uploads.c.id, objects.c.state != ObjectState.LINKED
         )
         waiting = exists().where(direct.c.upload_id == uploads.c.id)
-        holds_nothing = ~or_(_has_chunks(), _has_room(), intended, waiting)
+        succeeding = exists().where(objects.c.successor == uploads.c.id)
+        holds_nothing = ~or_(_has_chunks(), _has_room(), intended, waiting, succeeding)
         here = and_(uploads.c.state.in_(FINAL_UPLOADS), holds_nothing)
         return self._since(older_than, limit, here)
 

@@ -58,6 +58,7 @@ uploads = Table(
     Column("updated_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("transfer", String(16), nullable=False, server_default="chunked"),
+    Column("replaces", _ID),
     Index(None, "state", "expires_at"),
     Index(None, "state", "updated_at"),
 )
@@ -210,6 +211,8 @@ objects = Table(
     Column("state", String(16), nullable=False),
     Column("multipart_id", Text),
     Column("updated_at", Instant, nullable=False),
+    Column("successor", _ID, index=True),
+    Column("checked", JSON(none_as_null=True)),
     Index(None, "state", "updated_at"),
 )
 

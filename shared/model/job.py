@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from shared.errors import AppError
 from shared.model.file import File
 from shared.model.lifecycle import FINAL_JOBS, JobState
 
@@ -111,3 +112,8 @@ class Shown:
     def present(self) -> JobStatus:
         """The status at the database's time of now: two clocks are never compared."""
         return replace(self.status, seen_at=self.status.seen_at + self.age)
+
+
+def problem(error: AppError) -> dict[str, Any]:
+    """Return an error as a job shows it: a code, a detail, and facts safe for clients."""
+    return {"code": error.code, "detail": str(error), **error.facts}

@@ -43,6 +43,7 @@ class Event(StrEnum):
     CANCEL = "cancel"
     EXPIRE = "expire"
     RETRY = "retry"
+    RECOVER = "recover"
 
 
 UPLOADS: Final[Mapping[tuple[UploadState, Event], UploadState]] = {
@@ -58,6 +59,8 @@ UPLOADS: Final[Mapping[tuple[UploadState, Event], UploadState]] = {
     (UploadState.PROCESSING, Event.GIVE_UP): UploadState.FAILED,
     (UploadState.PROCESSING, Event.CANCEL): UploadState.CANCELLED,
     (UploadState.FAILED, Event.RETRY): UploadState.SEALED,
+    # Its object had come into the place of the file that it replaces.
+    (UploadState.FAILED, Event.RECOVER): UploadState.READY,
 }
 
 JOBS: Final[Mapping[tuple[JobState, Event], JobState]] = {
@@ -70,6 +73,7 @@ JOBS: Final[Mapping[tuple[JobState, Event], JobState]] = {
     (JobState.RUNNING, Event.GIVE_UP): JobState.FAILED,
     (JobState.RUNNING, Event.CANCEL): JobState.CANCELLED,
     (JobState.FAILED, Event.RETRY): JobState.QUEUED,
+    (JobState.FAILED, Event.RECOVER): JobState.SUCCEEDED,
 }
 
 # An event leads to one state wherever it starts, so that it can be one conditional UPDATE.

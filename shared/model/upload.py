@@ -23,7 +23,8 @@ class NewUpload:
 
     `layout` is how its dialect names objects, None for the way of the settings; `open_for` is how
     many seconds the upload stays open at least. With `restarts` an upload of the same caller, name
-    and key that is still receiving gives way to this one.
+    and key that is still receiving gives way to this one; with `replace`, a file of the caller's
+    that has the bare name already.
     """
 
     filename: str
@@ -43,6 +44,7 @@ class NewUpload:
     transfer: Transfer = Transfer.CHUNKED
     open_for: int = 0
     restarts: bool = False
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class Upload:
 
     `size` is None until it is declared or the upload is sealed; `received` counts the bytes of
     committed chunks; `reserved` is what it holds of its tenant's quota; `key` is the final object's
-    key, decided when the upload opens. The file it becomes has the same id.
+    key, decided when the upload opens. The file it becomes has the same id. `replaces` is the file
+    that had the key when the upload opened, and gives way to this one when that is published.
     """
 
     id: str
@@ -78,6 +81,7 @@ class Upload:
     updated_at: datetime
     expires_at: datetime
     transfer: Transfer = Transfer.CHUNKED
+    replaces: str | None = None
 
     @property
     def is_direct(self) -> bool:

@@ -38,7 +38,8 @@ class AuditedJob:
 class Expected:
     """An object that a file refers to, or with `thumbnail` one of its thumbnails.
 
-    `etag` and `sha256` are None of thumbnails; `record` is the row of the object itself.
+    `etag` and `sha256` are None of thumbnails; `record` is the row of the object itself. While an
+    upload is `successor` the object may be its own already.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Expected:
     etag: str | None
     sha256: str | None
     record: tuple[str, ObjectState] | None
+    successor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

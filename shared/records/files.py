@@ -1,6 +1,6 @@
 """Rows of files, of the objects we answer for, and of quotas."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,6 +24,10 @@ class FileRows(Protocol):
 
     def held(self, file_ids: Sequence[str]) -> list[File]:
         """Return those that are there, and let nobody change them until the transaction ends."""
+        ...
+
+    def under(self, key: str) -> File | None:
+        """Return the file whose object has this key, hidden or not."""
         ...
 
     def page(self, query: FileQuery) -> list[File]: ...
@@ -71,13 +75,19 @@ class ObjectState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectRecord:
-    """An object we mean to write, have written, or are removing."""
+    """An object we mean to write, have written, or are removing.
+
+    While `successor`, an upload, may write over it, the object is either one's; `checked` is what
+    the successor's file will be (`Checked.said`).
+    """
 
     key: str
     upload_id: str
     state: ObjectState
     multipart_id: str | None
     updated_at: datetime
+    successor: str | None = None
+    checked: Mapping[str, Any] | None = None
 
 
 class ObjectRows(Protocol):
@@ -124,6 +134,29 @@ class ObjectRows(Protocol):
 
         False when it is needed, or another upload has it.
         """
+        ...
+
+    def succeed(self, key: str, file_id: str, upload_id: str, checked: Mapping[str, Any]) -> bool:
+        """Let the upload write over the file's object, and nobody else.
+
+        False when the key is not that file's any more, or another upload is doing so.
+        """
+        ...
+
+    def succeeds(self, upload_id: str) -> bool:
+        """Say whether the upload may have written over a file's object."""
+        ...
+
+    def inherit(self, key: str, upload_id: str) -> bool:
+        """Give the key to the upload that may write over it."""
+        ...
+
+    def successions(self, limit: int) -> list[ObjectRecord]:
+        """Return objects that an upload may have written over, and ended without a file."""
+        ...
+
+    def forgo(self, key: str, upload_id: str, older_than: timedelta) -> bool:
+        """Leave the object to its file, if the upload last had leave to write so long ago."""
         ...
 
 

@@ -12,9 +12,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from shared.errors import AppError, LeaseLost, OutcomeUnknown
+from shared.model.checked import Checked
 from shared.model.direct import Direct
 from shared.model.file import File
-from shared.model.job import Job, JobStatus, Outcome
+from shared.model.job import Job, JobStatus, Outcome, problem
 from shared.model.lifecycle import Event, JobState
 from shared.model.upload import Chunk, Upload
 from shared.model.webhook import EventType
@@ -22,6 +23,7 @@ from shared.ports import Board, Dispatcher, Staging
 from shared.records import Records, Transaction
 from shared.services.events import Events
 from shared.services.finding import looked_up
+from shared.services.publishing import may_have_written_over, publish, taken_over
 from shared.services.releasing import release
 
 log = logging.getLogger(__name__)
@@ -109,30 +111,36 @@ class ClaimService:
             self._refuse_lost(rows, claim)
             rows.objects.started(key, multipart_id)
 
+    def succeed(self, claim: Claim, checked: Checked) -> bool:
+        """Let the upload write over the file it replaces; False when this has gone, and left the key.
+
+        From here on the upload can't be cancelled or rejected. Raises `Rejected` when the key is
+        another's by now.
+        """
+        with self.records.begin() as rows:
+            self._refuse_lost(rows, claim)
+            return taken_over(rows, claim.upload, checked)
+
     def publish(self, claim: Claim, file: File) -> None:
         """Make the file: its row, its objects, quota and webhooks, in one transaction."""
-        upload = claim.upload
         with self.records.begin() as rows:
             job = self._settle(rows, claim, Event.PUBLISH, Outcome.FINISHED, done=claim.job.total)
-            made = rows.files.add(
-                file, None if upload.expires_in is None else timedelta(seconds=upload.expires_in)
-            )
-            rows.objects.link([file.key, *(small.key for small in file.thumbnails)])
-            rows.quotas.use(upload.tenant, file.size, upload.reserved)
-            rows.uploads.settle(upload.id, reserved=0)
-            rows.chunks.drop(upload.id)
-            owed = self.events.of_file(rows, EventType.READY, made)
-        log.info("s3_file_uploaded", extra={"file_id": made.id, "size": made.size})
-        self.board.put(JobStatus(job, made, job.updated_at))
-        self.staging.clear(upload.id)
-        self._deliver(owed)
+            published = publish(rows, self.events, claim.upload, file)
+        log.info("s3_file_uploaded", extra={"file_id": file.id, "size": file.size})
+        self.board.forget(published.forgotten)
+        self.board.put(JobStatus(job, published.file, job.updated_at))
+        self.staging.clear(claim.upload.id)
+        self._deliver(published.owed)
 
     def reject(self, claim: Claim, because: AppError) -> None:
         """The file itself is at fault: the job ends and its room is given back."""
+        if may_have_written_over(self.records, claim.upload):
+            self.give_up(claim, problem(because))  # the sweep finds out what lies there
+            return
         with self.records.begin() as rows:
             job = self._settle(rows, claim, Event.REJECT, Outcome.REJECTED, error=problem(because))
             release(rows, claim.upload.id)
-            if claim.job.fence == 1:
+            if claim.job.fence == 1 and claim.upload.replaces is None:
                 # The first and only claim, and it did not come to publish. Of a multipart that was
                 # begun parts may be left: its row stays for the sweep.
                 intents = rows.objects.of_upload(claim.upload.id)
@@ -243,8 +251,3 @@ def _still(rows: Transaction, claim: Claim | None) -> Claim | None:
     if claim is None or job is None or job.state is not JobState.RUNNING:
         return None
     return claim if (job.fence, job.worker) == (claim.job.fence, claim.job.worker) else None
-
-
-def problem(error: AppError) -> dict[str, Any]:
-    """Return an error as a job shows it: a code, a detail, and facts safe for clients."""
-    return {"code": error.code, "detail": str(error), **error.facts}

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from shared.errors import Forbidden, NotFound, ObjectLost, Unavailable, Unprocessable
+from shared.errors import (
+    Conflict,
+    Forbidden,
+    KeyTaken,
+    NotFound,
+    ObjectLost,
+    Unavailable,
+    Unprocessable,
+)
 from shared.model.caller import Caller, Scope
 from shared.model.file import File, FileQuery, Thumbnail
 from shared.model.job import Job
@@ -125,20 +133,42 @@ class FileService:
         return file, small
 
     def read(
-        self, key: str, start: int, stop: int, *, file_id: str | None = None
+        self,
+        key: str,
+        start: int,
+        stop: int,
+        *,
+        etag: str | None = None,
+        file_id: str | None = None,
     ) -> Iterator[bytes]:
         """Yield the bytes `[start, stop)` of a file's object. Raises `ObjectLost` before the first.
 
-        With `file_id` it is the file itself that is downloaded, and the log has it.
+        With `etag` never those of a file that is replacing it: then `Unavailable`, or `NotFound`
+        once it has. What was written again by others is read all the same: the auditor tells. With
+        `file_id` it is the file itself that is downloaded, and the log has it.
         """
         try:
-            blocks = self.objects.read(key, start, stop)
-        except NotFound:
+            try:
+                blocks = self.objects.read(key, start, stop, etag=etag)
+            except KeyTaken:
+                self._refuse_replaced(key, etag)
+                blocks = self.objects.read(key, start, stop)
+        except NotFound as missing:
+            if missing.code == "file_not_found":
+                raise
             raise lost(key) from None
         if file_id is not None:
             said = {"file_id": file_id, "start": start, "stop": stop}
             log.info("s3_file_downloaded_bytes", extra=said)
         return blocks
+
+    def _refuse_replaced(self, key: str, etag: str | None) -> None:
+        with self.records.read() as rows:
+            file, record = rows.files.under(key), rows.objects.known([key]).get(key)
+        if file is not None and file.etag != etag:
+            raise NotFound("file")
+        if record is not None and record.successor is not None:
+            raise Unavailable("objects", "This file is being replaced; try again.")
 
     def link(
         self, caller: Caller, file_id: str, lifetime: timedelta, disposition: str
@@ -224,10 +254,14 @@ def forget(rows: Transaction, files: Sequence[File]) -> list[File]:
     """Remove the rows of files; their objects are marked, so that none can be forgotten.
 
     Returns those whose rows were there: the objects of the others are for somebody else to delete.
+    Raises `Conflict` while another upload may write over the object of one.
     """
     dropped = rows.files.drop(*(file.id for file in files))
     gone = [file for file in files if file.id in dropped]
     rows.objects.deleting([key for file in gone for key in keys_of(file)], *dropped)
+    records = rows.objects.known([file.key for file in gone])
+    if any(record.successor is not None for record in records.values()):
+        raise Conflict("This file is being replaced; try again.")
     for tenant in {file.tenant for file in gone}:
         rows.quotas.free(tenant, sum(file.size for file in gone if file.tenant == tenant))
     return gone

@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 
 from shared.errors import (
     Conflict,
+    NameTaken,
     OutcomeUnknown,
     QuotaExceeded,
 )
@@ -15,6 +16,7 @@ from shared.model import naming
 from shared.model.caller import Caller, Scope
 from shared.model.direct import Direct
 from shared.model.job import Job, Outcome
+from shared.model.layout import Layout
 from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
@@ -63,7 +65,7 @@ class UploadService:
                     if first is not None:
                         return first
                 given_up = give_up_earlier(rows, upload) if new.restarts else None
-                upload = self._add(rows, upload, new)
+                upload = self._add(rows, upload, caller, new)
         except OutcomeUnknown as lost:
             upload = looked_up(self.records, lost, lambda rows: rows.uploads.find(upload.id))
         if given_up is not None:
@@ -114,7 +116,7 @@ class UploadService:
                     first = first_result(rows, upload, idempotency_key, said)
                     if first is not None:
                         return _job_of(rows, first)
-                upload = self._add(rows, upload, new)
+                upload = self._add(rows, upload, caller, new)
                 rows.uploads.add_bytes(upload.id, intake.length, at=0, reserve=0)
                 rows.chunks.add(intake.chunks)
                 rows.uploads.advance(upload.id, Event.SEAL)
@@ -188,6 +190,10 @@ class UploadService:
             if job is not None:
                 # The job's row first, then its steps, as workers do.
                 ended = rows.jobs.advance(job.id, Event.CANCEL)
+                if upload.replaces is not None and rows.objects.succeeds(upload_id):
+                    raise Conflict(
+                        "This upload is replacing its file and can't be cancelled any more."
+                    )
                 rows.steps.end(job.id, Outcome.CANCELLED)
                 job = ended
             release(rows, upload_id)
@@ -199,16 +205,33 @@ class UploadService:
         now = self.clock.now()
         return drafted(caller, new, upload_id, screening=self.screening, rules=self.rules, now=now)
 
-    def _add(self, rows: Transaction, upload: Upload, new: NewUpload) -> Upload:
+    def _add(self, rows: Transaction, upload: Upload, caller: Caller, new: NewUpload) -> Upload:
         if not rows.quotas.reserve(upload.tenant, upload.reserved):
             raise QuotaExceeded("This tenant's quota is used up.")
         layout = new.layout or self.rules.layout
         if upload.is_direct or not layout.is_unique:
-            upload = replace(upload, key=claimed_key(rows, self.rules, named(upload), layout))
+            replacing = caller if new.replace and layout.is_bare else None
+            upload = _with_a_key_of_its_own(rows, self.rules, upload, layout, replacing)
         added = rows.uploads.add(upload, max(self.rules.lifetime, timedelta(seconds=new.open_for)))
         if upload.is_direct:
             rows.direct.add(Direct(upload.id, self.rules.staged_key(upload.id)))
         return added
+
+
+def _with_a_key_of_its_own(
+    rows: Transaction, rules: UploadRules, upload: Upload, layout: Layout, replacing: Caller | None
+) -> Upload:
+    """Claim the upload's key as long as it lives.
+
+    With `replacing` it may stay that of a file which this caller sees, until the upload is published.
+    """
+    try:
+        return replace(upload, key=claimed_key(rows, rules, named(upload), layout))
+    except NameTaken:
+        old = None if replacing is None else rows.files.under(upload.key)
+        if replacing and old and replacing.sees(tenant=old.tenant, owner=old.owner):
+            return replace(upload, replaces=old.id)
+        raise
 
 
 def _job_of(rows: Transaction, upload: Upload) -> Job:

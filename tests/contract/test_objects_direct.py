@@ -8,8 +8,8 @@ import requests
 
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.objects_s3 import S3Objects
-from shared.errors import KeyTaken, NotFound
-from tests.support.objects import FIVE, content, seen
+from shared.errors import NotFound
+from tests.support.objects import FIVE, content
 from tests.support.waiting import eventually
 
 KEY = ".staging/direct/one"
@@ -86,17 +86,3 @@ def test_parts_are_listed_as_they_come_and_joined_once(store: S3Objects) -> None
     assert content(store, KEY) == b"a" * FIVE + b"end"
     with pytest.raises(NotFound):
         list(store.parts(KEY, multipart_id))
-
-
-def test_only_what_was_seen_is_read(store: S3Objects) -> None:
-    url = store.sign_put(KEY, MINUTE, size=None, content_type=None)
-    put(url, b"hello")
-    etag = seen(store, KEY).etag
-
-    assert b"".join(store.read_seen(KEY, etag, 1, 4)) == b"ell"
-    put(url, b"jello")
-    with pytest.raises(KeyTaken):
-        list(store.read_seen(KEY, etag, 0, 5))
-    store.delete([KEY])
-    with pytest.raises(NotFound):
-        list(store.read_seen(KEY, etag, 0, 5))

@@ -154,3 +154,29 @@ def test_what_is_not_there_is_said_in_the_envelope(
     client: Api, method: str, path: str, status: int
 ) -> None:
     enveloped(client.request(method, path), status)
+
+
+@pytest.mark.parametrize("place", ["form", "query"])
+def test_a_forced_name_is_given_again_to_who_says_that_it_replaces(client: Api, place: str) -> None:
+    name, forced = f"{uuid4().hex}.txt", json.dumps({"force_filename": True})
+    first = enveloped(upload(client, b"the first", name, userInput=forced), 200)
+    fields = FIELDS | {"userInput": forced} | ({"replace": "true"} if place == "form" else {})
+    path = PATH if place == "form" else f"{PATH}?replace=true"
+    answer = client.post(path, files={"file": (name, b"the second")}, data=fields)
+    body = enveloped(answer, 200)
+
+    assert body["data"]["filename"] == name
+    assert requests.get(body["data"]["url"], timeout=10).content == b"the second"
+    assert requests.get(first["data"]["url"], timeout=10).status_code == 404
+
+
+def test_another_user_s_forced_name_is_not_replaced(client: Api, clients: Clients) -> None:
+    name, forced = f"{uuid4().hex}.txt", json.dumps({"force_filename": True})
+    enveloped(upload(client, b"alice's", name, userInput=forced), 200)
+    bob = clients("bob", tenant=CUSTOMER)
+
+    enveloped(upload(bob, b"bob's", name, userInput=forced, replace="true"), 409)
+
+
+def test_whether_to_replace_is_true_or_false(client: Api) -> None:
+    enveloped(upload(client, b"text", "notes.txt", replace="maybe"), 400)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from shared.errors import NotFound
 from shared.model.caller import Caller, Scope
+from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
 from shared.model.upload import NewUpload
 from shared.ports import Answer
@@ -21,6 +22,8 @@ CALLER: Final = Caller(
     "drill", scopes=frozenset({Scope.FILES_READ, Scope.FILES_WRITE, Scope.FILES_DELETE})
 )
 _KEY: Final = "drilled"
+_BARE: Final = Layout("{name}")
+_BASE: Final = -1  # the seed of what is replaced
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,19 @@ class Client:
             size=None if self.kind.is_stream else len(self.content),
             chunk_size=self.kind.chunk_size,
             sha256="0" * 64 if self.kind.wrong_sha256 else digest(self.content),
+            layout=_BARE if self.kind.replaces else None,
+            replace=self.kind.replaces,
         )
         return {"upload_id": self.services.uploads.open(CALLER, new, idempotency_key=_KEY).id}
+
+    def _base(self, which: str) -> dict[str, Any]:
+        """Send the file that is replaced later."""
+        del which
+        uploads, new = self.services.uploads, NewUpload(self.kind.filename, layout=_BARE)
+        with uploads.begin_submission(CALLER, new.filename) as intake:
+            intake.take(Bytes(self.kind.content(_BASE)))
+            job = uploads.submit(CALLER, new, intake, idempotency_key="base")
+        return {"job_id": job.id}
 
     def _put(self, which: str) -> dict[str, Any]:
         number = int(which)
@@ -141,6 +155,7 @@ class Client:
 
 
 _REQUESTS: Final[Mapping[str, Callable[[Client, str], dict[str, Any]]]] = {
+    "base": Client._base,
     "open": Client._open,
     "put": Client._put,
     "append": Client._append,

@@ -20,6 +20,7 @@ class Kind:
     chunk_size: int = 1000
     is_file: bool = True
     wrong_sha256: bool = False
+    replaces: bool = False
 
     @property
     def is_stream(self) -> bool:
@@ -58,6 +59,19 @@ KINDS: Final[dict[str, Kind]] = {
             "deleted",
             ("open", *_PUTS, "complete", "work", "ring", "delete", "ring-again", "sweep"),
             is_file=False,
+        ),
+        Kind(
+            "replaced",
+            ("base", "work-base", "open", *_PUTS, "complete", *_AFTER),
+            chunk_size=_LARGE,
+            replaces=True,
+        ),
+        Kind(
+            "retouched",
+            ("base", "work-base", "open", "put-0", "complete", *_AFTER),
+            "photo.png",
+            1024**2,
+            replaces=True,
         ),
     )
 }

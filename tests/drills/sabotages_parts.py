@@ -18,7 +18,8 @@ def no_verification() -> None:
 
 def outage_costs_an_attempt() -> None:
     """An outage of a part counts as a fault of the job."""
-    from shared.services.claims import ClaimService, problem
+    from shared.model.job import problem
+    from shared.services.claims import ClaimService
 
     def costs(self: ClaimService, claim: Any, outage: Any) -> None:
         self.try_again(claim, problem(outage))

@@ -19,7 +19,7 @@ from tests.support.factory import Factory
 from worker.processing import Processing
 
 _WORKERS: Final = frozenset({"work", "ring", "sweep"})
-_SWEEPS: Final = ("staging-orphans", "object-orphans", "multiparts")
+_SWEEPS: Final = ("staging-orphans", "replacements", "object-orphans", "multiparts")
 _TRIES: Final = 3
 
 
@@ -110,7 +110,7 @@ def elsewhere(scene: Scene, calm: Scene) -> dict[str, Callable[[], object]]:
     def zombie() -> None:
         waiting = scene.redis.bell.delivered
         let_time_pass(scene.factory)
-        if scene.operation == "work":
+        if scene.operation.startswith("work"):
             calm.process(job(), "second")
         elif scene.operation.startswith("ring"):
             delivery_id = scene.delivery_id or (waiting[0] if waiting else "")

@@ -26,6 +26,8 @@ _SAID: Final = {
     "cancelled": [],
     "recalled": [],
     "deleted": ["file.deleted", "file.ready"],
+    "replaced": ["file.deleted", "file.ready", "file.ready"],
+    "retouched": ["file.deleted", "file.ready", "file.ready"],
 }
 
 
@@ -120,14 +122,15 @@ def _ends(scene: Scene, judge: PortJudge) -> Iterator[str]:
     kind = scene.kind
     states = [row["state"] for row in judge.rows("SELECT state FROM jobs")]
     end = _ENDS.get(kind.name, JobState.SUCCEEDED)
-    if states != ([] if end is None else [end]):
+    count = 1 + kind.replaces
+    if states != ([] if end is None else [end] * count):
         yield f"I5: the job is {states}, not {end}"
     files = judge.rows("SELECT id, sha256 FROM files")
     if len(files) != kind.is_file:
         yield f"I2: {len(files)} files of one upload"
     uploads = judge.rows("SELECT id FROM uploads")
-    if len(uploads) != 1:
-        yield f"I2: {len(uploads)} uploads of one request"
+    if len(uploads) != count:
+        yield f"I2: {len(uploads)} uploads of {count} requests"
 
 
 def _heard(scene: Scene, judge: PortJudge) -> Iterator[str]:

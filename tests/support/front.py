@@ -14,7 +14,8 @@ from werkzeug.test import TestResponse
 
 from shared.model.file import File
 from shared.ports import Clock, ObjectStore
-from tests.support.factory import Factory, a_factory
+from shared.services.drafting import UploadRules
+from tests.support.factory import UPLOADS, Factory, a_factory
 from web.app import create_app
 
 _SECRET: Final = "for-tests-only-" * 3
@@ -59,10 +60,11 @@ def a_front(
     *,
     objects: ObjectStore | None = None,
     clock: Clock | None = None,
+    uploads: UploadRules = UPLOADS,
     **settings: Any,
 ) -> Iterator[Front]:
     """Serve from a factory; whoever waits for a job waits by this clock."""
-    with a_factory(folder, database_url, objects=objects) as made:
+    with a_factory(folder, database_url, objects=objects, uploads=uploads) as made:
         said = {"jwt_secret_key": SecretStr(_SECRET), "storage_backend": "local", **settings}
         factory = made.with_settings(**said)
         services = factory.services

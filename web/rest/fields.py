@@ -16,7 +16,7 @@ _JSON: Final = StrictJson(Flask(__name__))
 def file_fields(fields: MultiDict[str, str]) -> FileFields:
     """Return what the form says of its file. Raises `Unprocessable` with pointers."""
     said: dict[str, Any] = dict(fields.items())
-    for name in ("metadata", "tags", "is_public", "expires_in"):
+    for name in ("metadata", "tags", "is_public", "expires_in", "replace"):
         if said.get(name) == "":
             del said[name]
     try:
@@ -24,8 +24,9 @@ def file_fields(fields: MultiDict[str, str]) -> FileFields:
             said["metadata"] = _parsed("metadata", said["metadata"])
         if "tags" in said:
             said["tags"] = _tags(said["tags"])
-        if "is_public" in said:
-            said["is_public"] = _flag(said["is_public"])
+        for name in ("is_public", "replace"):
+            if name in said:
+                said[name] = _flag(said[name])
         if "expires_in" in said:
             seconds = whole_number(said["expires_in"])
             said["expires_in"] = said["expires_in"] if seconds is None else seconds

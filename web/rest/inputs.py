@@ -72,6 +72,7 @@ class FileFields(Input):
     expires_in: Annotated[int, Field(ge=1, le=_TEN_YEARS, description="Seconds.")] | None = None
     reference: Annotated[Text, Field(max_length=255)] | None = None
     profile: Annotated[Text, Field(max_length=64)] = "default"
+    replace: Annotated[bool, Field(description="A file of yours that has the bare name.")] = False
 
     def of(
         self, filename: str, content_type: str | None, layout: Layout | None = None
@@ -89,8 +90,9 @@ class UploadIn(FileFields):
     sha256: Sha256 | None = None
     transfer: Literal["chunked", "direct"] = "chunked"
 
-    def new(self) -> NewUpload:
-        return NewUpload(**self.model_dump() | {"transfer": Transfer(self.transfer)})
+    def new(self, *, replace: bool = False) -> NewUpload:
+        said = {"transfer": Transfer(self.transfer), "replace": replace or self.replace}
+        return NewUpload(**self.model_dump() | said)
 
 
 class FileChangesIn(Input):
@@ -160,6 +162,10 @@ class TargetsQuery(Query):
 
 class JobsQuery(Query):
     ids: Annotated[list[str], BeforeValidator(_ids), Field(min_length=1, max_length=100)]
+
+
+class ReplaceQuery(Query):
+    replace: Flag = False
 
 
 class WaitQuery(Query):

@@ -3,6 +3,7 @@
 Fields may stand before or after the file; nothing has a row until all of it has arrived.
 """
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from web.outcomes import refused
 from web.requests import idempotency_key, preferred_wait
 from web.rest.documented import answers
 from web.rest.fields import file_fields
+from web.rest.inputs import ReplaceQuery
 from web.rest.outputs import FileOut, JobOut
 from web.services import services
 
@@ -36,27 +38,30 @@ _FORM: Final = {
         "expires_in": {"type": "integer", "description": "Seconds."},
         "reference": {"type": "string"},
         "profile": {"type": "string"},
+        "replace": {"type": "boolean", "description": "A file of yours that has the bare name."},
     },
 }
 
 
 @bp.post("/upload")
+@bp.input(ReplaceQuery, location="query", arg_name="query")
 @answers({201: FileOut, 202: JobOut}, problems=(404, 409, 410, 413, 415, 502, 504, 507), form=_FORM)
-def upload_file() -> Any:
+def upload_file(query: ReplaceQuery) -> Any:
     """Take a whole file; answers with it once its job has ended, or with the job.
 
     `Prefer: wait=N` waits up to N seconds (60 when nothing is said), `respond-async` not at all.
     """
     key, seconds = idempotency_key(request), preferred_wait(request)
-    job = _received(caller(), key)
+    job = _received(caller(), key, replacing=query.replace)
     status = services().jobs.wait(caller(), job.id, seconds if holds_slot() else 0)
     return _answer(status)
 
 
-def _received(who: Caller, key: str | None) -> Job:
+def _received(who: Caller, key: str | None, *, replacing: bool) -> Job:
     with FileForm(services().uploads, who) as form:
         received = form.read(request)
         new = file_fields(received.fields).of(received.filename, received.content_type)
+        new = replace(new, replace=new.replace or replacing)
         return services().uploads.submit(who, new, received.intake, idempotency_key=key)
 
 

@@ -10,7 +10,7 @@ from shared.errors import Invalid
 from web.auth import caller
 from web.requests import RequestBody, content_sha256, idempotency_key
 from web.rest.documented import answers
-from web.rest.inputs import CompleteIn, TargetsQuery, UploadIn
+from web.rest.inputs import CompleteIn, ReplaceQuery, TargetsQuery, UploadIn
 from web.rest.outputs import JobOut, OpenedOut, ReceiptOut, TargetsOut, UploadOut
 from web.services import services
 
@@ -19,13 +19,15 @@ bp = APIBlueprint("uploads", __name__, url_prefix="/api/v1/uploads", tag="Upload
 
 @bp.post("")
 @bp.input(UploadIn, arg_name="new")
+@bp.input(ReplaceQuery, location="query", arg_name="query")
 @answers({201: OpenedOut}, problems=(409, 413, 415))
-def open_upload(new: UploadIn) -> Any:
+def open_upload(new: UploadIn, query: ReplaceQuery) -> Any:
     """Open an upload; the answer says which chunk size to use and until when it lives.
 
     With `transfer: "direct"` it also has signed requests to send the bytes straight to the store.
     """
-    opened = services().uploads.open(caller(), new.new(), idempotency_key=idempotency_key(request))
+    asked = new.new(replace=query.replace)
+    opened = services().uploads.open(caller(), asked, idempotency_key=idempotency_key(request))
     described = services().describing.upload(opened, (), None)
     if opened.is_receiving_directly:
         described |= services().describing.targets(services().targets.sign(caller(), opened.id))

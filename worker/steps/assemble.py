@@ -38,7 +38,10 @@ def assemble(draft: Draft, bench: Workbench) -> Draft:
     names = (
         [spec.name for spec in bench.thumbnails] if images.supports(verdict.content_type) else []
     )
-    bench.claims.intend(claim, [upload.key, *(thumbnail_key(upload.id, name) for name in names)])
+    intended = [thumbnail_key(upload.id, name) for name in names]
+    if upload.replaces is None:  # else the key is that file's until this one is published
+        intended.append(upload.key)
+    bench.claims.intend(claim, intended)
     sha256 = hashlib.sha256()
     blocks = _hashed(_noted(bench, claim), sha256)
     if claim.direct is not None:
@@ -53,7 +56,8 @@ def assemble(draft: Draft, bench: Workbench) -> Draft:
             is_public=upload.is_public,
         )
         bench.undo.callback(bench.objects.abort_multipart, upload.key, multipart_id)
-        bench.claims.started(claim, upload.key, multipart_id)
+        if upload.replaces is None:
+            bench.claims.started(claim, upload.key, multipart_id)
         parts = _sent(bench, claim, multipart_id, blocks)
         draft = replace(draft, multipart_id=multipart_id, parts=parts)
     digest = sha256.hexdigest()

@@ -1,4 +1,4 @@
-"""Complete the object from the checked bytes, create-only; then its thumbnails.
+"""Write the thumbnails, then complete the object from the checked bytes, create-only.
 
 Each is looked at after it was written, whatever the answer was: it counts when the upload's id, the
 size and the checksum agree. So a key that is taken may be taken by us, by an answer of ours that was
@@ -7,6 +7,9 @@ lost or an earlier attempt.
 What is ours and is not what was written is never deleted: a file may point at it by the time that
 the store obeys. It is written over, if it is still the same; once a multipart upload is completed
 nothing is left to do that with, and the job waits to be claimed again.
+
+Where the upload replaces a file, its object is written over as the very last, if it is still what was
+seen; before that a row says what the new file will be, so that whoever finds it can make it.
 """
 
 import hashlib
@@ -17,6 +20,7 @@ from dataclasses import replace
 from shared.errors import Conflict, KeyTaken, LeaseLost, NotFound, Unavailable
 from shared.model.naming import thumbnail_key
 from shared.model.stored import Copied, Written
+from shared.services.finding import is_id
 from worker.draft import Draft, Workbench
 from worker.source import unsealed
 
@@ -27,21 +31,26 @@ def publish(draft: Draft, bench: Workbench) -> Draft:
     verdict = draft.verdict
     if verdict is None or draft.sha256 is None:
         raise ValueError("publish runs after inspect and assemble")
+    upload = draft.claim.upload
     bench.watch.check()
-    if draft.copied is not None:
-        etag = _copied(draft, bench, draft.copied, verdict.content_type)
-    elif draft.multipart_id is None:
-        key, body = draft.claim.upload.key, draft.body or b""
-        etag = _put(draft, bench, key, body, verdict.content_type)
-    else:
-        etag = _completed(draft, bench, draft.multipart_id)
     for picture in draft.decoded.thumbnails if draft.decoded else ():
-        key = thumbnail_key(draft.claim.upload.id, picture.name)
-        _put(draft, bench, key, picture.body, picture.content_type)
-    return replace(draft, etag=etag)
+        key = thumbnail_key(upload.id, picture.name)
+        write = _put(draft, bench, key, picture.body, picture.content_type)
+        _written(draft, bench, key, picture.body, write)
+    if draft.copied is not None:
+        return replace(draft, etag=_copied(draft, bench, draft.copied, verdict.content_type))
+    # After all else that may go wrong: what is written over is gone.
+    is_heir = upload.replaces is not None and bench.claims.succeed(draft.claim, draft.checked())
+    written = _written_over if is_heir else _written
+    if draft.multipart_id is None:
+        body = draft.body or b""
+        write = _put(draft, bench, upload.key, body, verdict.content_type)
+        return replace(draft, etag=written(draft, bench, upload.key, body, write))
+    write = _completion(draft, bench, draft.multipart_id)
+    return replace(draft, etag=written(draft, bench, upload.key, draft.parts, write))
 
 
-def _put(draft: Draft, bench: Workbench, key: str, body: bytes, content_type: str) -> str:
+def _put(draft: Draft, bench: Workbench, key: str, body: bytes, content_type: str) -> Write:
     upload = draft.claim.upload
     upload_id = upload.id
     # Its thumbnails have no address but ours.
@@ -57,17 +66,38 @@ def _put(draft: Draft, bench: Workbench, key: str, body: bytes, content_type: st
             over=over,
         )
 
-    return _written(draft, bench, key, body, write)
+    return write
 
 
-def _completed(draft: Draft, bench: Workbench, multipart_id: str) -> str:
+def _completion(draft: Draft, bench: Workbench, multipart_id: str) -> Write:
     key = draft.claim.upload.key
 
     def write(over: str | None) -> None:
         bench.objects.complete_multipart(key, multipart_id, draft.parts, over=over)
         bench.undo.pop_all()
 
-    return _written(draft, bench, key, draft.parts, write)
+    return write
+
+
+def _written_over(draft: Draft, bench: Workbench, key: str, written: Written, write: Write) -> str:
+    """Write over what lies there, be it the old file's or of an upload that ended half way.
+
+    Raises `Conflict` for an object that is none of ours.
+    """
+    there = bench.objects.find(key)
+    if there is None:
+        return _written(draft, bench, key, written, write)
+    if not is_id(there.upload_id or ""):
+        raise Conflict("Another object lies under this file's key.")
+    if there.upload_id != draft.claim.upload.id:
+        try:
+            write(there.etag)
+        except KeyTaken as error:
+            now = bench.objects.find(key)
+            if now is None or now.upload_id != draft.claim.upload.id:
+                message = "The object to replace was written again meanwhile."
+                raise Unavailable("objects", message) from error
+    return _seen(draft, bench, key, written, write)
 
 
 def _copied(draft: Draft, bench: Workbench, copied: Copied, content_type: str) -> str:

@@ -107,7 +107,7 @@ class Reading:
             return
         again = self._sha256(file)
         with self.audit.parts.records.read() as rows:
-            still = rows.expected.under([file.key])
+            still = [each for each in rows.expected.under([file.key]) if each.successor is None]
         if again != file.sha256 and file.sha256 in {each.sha256 for each in still}:
             self.damaged += 1
             log.error("file_damaged", extra={"file_id": file.file_id, "read": again})
@@ -116,6 +116,8 @@ class Reading:
 
     def _is_readable(self, file: Expected) -> bool:
         """Say whether its bytes are to be compared; what a listing can't show is reported here."""
+        if file.successor is not None:
+            return False
         found = self.audit.parts.objects.find(file.key)
         kind, _ = fault(file, found) or (None, "")
         if kind is Kind.OBJECT_OF_ANOTHER and found is not None and found.etag == file.etag:

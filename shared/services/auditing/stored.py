@@ -57,13 +57,16 @@ def fault(expected: Expected, found: StoredObject | None) -> tuple[Kind, str] | 
 
 def confirmed(audit: Audit, suspects: Iterable[Expected]) -> list[Expected]:
     """Report what is wrong with these now, unless their files have gone meanwhile; return those."""
-    found = {each.key: audit.parts.objects.find(each.key) for each in suspects}
+    files = {each.key: each.file_id for each in suspects}
+    found = {key: audit.parts.objects.find(key) for key in files}
     if not found:
         return []
     with audit.parts.records.read() as rows:
         still = rows.expected.under(list(found))
     wrong = []
     for each in still:
+        if each.successor is not None or each.file_id != files[each.key]:
+            continue  # it is being replaced, or has been: what was found may be either's
         said = fault(each, found[each.key])
         if said is not None:
             audit.found(said[0], each.file_id, said[1])
@@ -83,6 +86,8 @@ def _held_against_rows(audit: Audit, batch: Sequence[StoredObject]) -> list[Stor
 
 
 def _is_odd(expected: Expected, listed: StoredObject) -> bool:
+    if expected.successor is not None:
+        return False
     is_other = expected.etag is not None and expected.etag != listed.etag
     return is_other or expected.size != listed.size or not _is_recorded(expected)
 

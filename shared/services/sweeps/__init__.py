@@ -13,6 +13,7 @@ from shared.services.sweeps.direct import direct_leftovers
 from shared.services.sweeps.files import deleted_files, expired_files, gateway_files
 from shared.services.sweeps.multiparts import multiparts
 from shared.services.sweeps.objects import object_orphans
+from shared.services.sweeps.replacements import replacements
 from shared.services.sweeps.runs import Sweep
 from shared.services.sweeps.staging import staging_orphans
 from shared.services.sweeps.uploads import expired_uploads, failed_uploads, job_records
@@ -47,6 +48,12 @@ SWEEPS: Final = (
         timedelta(hours=1),
         object_orphans,
         "objects in the bucket that are ours and belong to no file",
+    ),
+    Sweep(
+        "replacements",
+        timedelta(minutes=5),
+        replacements,
+        "the claims of failed uploads to the object they were to replace; what is replaced is finished",
     ),
     Sweep(
         "multiparts",

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from apiflask import APIBlueprint
-from flask import Response, json
+from flask import Response, json, request
 from werkzeug.datastructures import MultiDict
 
 from shared.errors import Forbidden, Invalid
@@ -78,7 +78,15 @@ def _new(received: Received, labels: Mapping[str, str]) -> NewUpload:
     if not isinstance(forced, bool):
         raise Invalid("force_filename is true or false.", pointer="/userInput/force_filename")
     metadata = {**labels, **{name: value for name, value in said.items() if value}}
-    fields = MultiDict({"metadata": json.dumps(metadata), "is_public": "true", "profile": PROFILE})
+    asked = received.fields.get("replace") or request.args.get("replace", "")
+    fields = MultiDict(
+        {
+            "metadata": json.dumps(metadata),
+            "is_public": "true",
+            "profile": PROFILE,
+            "replace": asked,
+        }
+    )
     layout = FORCED if forced else DRAWN
     return file_fields(fields).of(received.filename, received.content_type, layout)
 

@@ -1,0 +1,73 @@
+"""Uploads that failed while they may have written over the file they replace.
+
+What lies in the store decides. The upload's object: the old bytes are gone, so its file is made after
+all. The old file's: it stays, once no request of the upload can come any more.
+"""
+
+import logging
+
+from shared.errors import LeaseLost
+from shared.model.checked import checked_of
+from shared.model.job import Job, JobStatus
+from shared.model.lifecycle import Event
+from shared.records import ObjectRecord, Transaction
+from shared.services.publishing import publish
+from shared.services.sweeps.runs import Run, Sweeper
+
+log = logging.getLogger(__name__)
+
+
+def replacements(sweeper: Sweeper, run: Run) -> None:
+    """Finish replacements whose object is in place, and forget the others after the grace."""
+    with sweeper.records.read() as rows:
+        over = rows.objects.successions(run.cap + 1)
+    run.facts |= {"recovered": 0, "waiting": 0}
+    for record in run.through(over):
+        with run.item(record.successor or ""):
+            found = sweeper.objects.find(record.key)
+            if found is not None and found.upload_id == record.successor:
+                if run.dry_run or _recovered(sweeper, record, found.etag):
+                    run.note("recovered")
+            elif run.dry_run or _forgone(sweeper, record):
+                run.count()
+            else:
+                run.note("waiting")
+
+
+def _recovered(sweeper: Sweeper, record: ObjectRecord, etag: str) -> bool:
+    try:
+        with sweeper.records.begin() as rows:
+            job = _ended(rows, record)
+            upload = rows.uploads.find(job.upload_id)
+            if upload is None or record.checked is None:
+                return False
+            file = checked_of(record.checked).file(upload, etag)
+            published = publish(rows, sweeper.events, upload, file)
+    except LeaseLost:
+        return False
+    log.warning("replacement_recovered", extra={"upload_id": upload.id})
+    sweeper.board.forget(published.forgotten)
+    sweeper.board.put(JobStatus(job, published.file, job.updated_at))
+    sweeper.staging.clear(upload.id)
+    for delivery_id in published.owed:
+        sweeper.dispatcher.deliver(delivery_id)
+    return True
+
+
+def _ended(rows: Transaction, record: ObjectRecord) -> Job:
+    """Move the failed upload and its job to their good end. Raises `LeaseLost` if it is retried."""
+    upload_id = record.successor or ""
+    here = rows.uploads.advance(upload_id, Event.RECOVER)
+    job = rows.jobs.of_upload(upload_id)
+    ended = None if job is None else rows.jobs.advance(job.id, Event.RECOVER, error=None)
+    if not here or ended is None:
+        raise LeaseLost("Somebody else holds this job.")
+    return ended
+
+
+def _forgone(sweeper: Sweeper, record: ObjectRecord) -> bool:
+    # Of two clocks the slower decides, as with all that is old enough.
+    if record.successor is None or not sweeper.is_past(record.updated_at, sweeper.rules.grace):
+        return False
+    with sweeper.records.begin() as rows:
+        return rows.objects.forgo(record.key, record.successor, sweeper.rules.grace)

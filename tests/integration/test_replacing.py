@@ -1,0 +1,396 @@
+"""A file that takes the place of another of its name: the old one is served until then, or stays."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import Conflict, NameTaken, NotFound, Unavailable
+from shared.model.caller import Caller, Scope
+from shared.model.file import File
+from shared.model.job import Job
+from shared.model.layout import Layout
+from shared.model.lifecycle import JobState
+from shared.model.upload import NewUpload
+from shared.ports import ObjectStore
+from shared.services.sweeping import SweepService
+from tests.support import servers
+from tests.support.factory import Factory, a_factory
+from tests.support.late import as_store
+from tests.support.pictures import a_png
+from tests.support.races import at_once
+from tests.support.weather import impatient
+from tests.support.workshop import ALICE, BOB
+
+BARE = Layout("{name}")
+DAY = timedelta(days=1)
+ADMIN = Caller("root", scopes=frozenset({Scope.ADMIN}))
+LARGE = b"a line of text\n" * 700_000  # more than one part
+
+
+@pytest.fixture(params=["disk", "s3", "postgresql"])
+def factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Factory]:
+    """A factory on disks, with an S3 store, or with PostgreSQL."""
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    if request.param == "postgresql":
+        url = str(request.getfixturevalue("postgres_rows"))
+    else:
+        servers.make_tables(url)
+    place = request.getfixturevalue("a_bucket") if request.param == "s3" else None
+    store = None if place is None else impatient(place, seconds=5)
+    with a_factory(tmp_path, url, objects=store) as made:
+        yield made
+        made.objects.delete(sorted(made.keys()))
+
+
+@dataclass
+class Stumbling:
+    """A store that fails when something is written over: before it is, after, or for good."""
+
+    inner: ObjectStore
+    after: bool = False
+    times: int = 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def put(self, *said: Any, over: str | None = None, **more: Any) -> str:
+        return self._stumble(over, lambda: self.inner.put(*said, over=over, **more))
+
+    def complete_multipart(self, *said: Any, over: str | None = None) -> str:
+        return self._stumble(over, lambda: self.inner.complete_multipart(*said, over=over))
+
+    def _stumble(self, over: str | None, write: Callable[[], str]) -> str:
+        if over is None or self.times == 0:
+            return write()
+        self.times -= 1
+        if self.after:
+            write()
+        raise Unavailable("objects", "No answer.")
+
+
+def test_the_new_file_takes_the_place_of_the_old_one(factory: Factory) -> None:
+    factory.listen()
+    old = ready(factory, b"the first")
+    new = heir(factory, b"the second, longer")
+    before = content(factory, old)
+
+    done = factory.run(new)
+
+    assert (before, done.state) == (b"the first", JobState.SUCCEEDED)
+    assert (factory.file(old), content(factory, new)) == (None, b"the second, longer")
+    assert factory.keys() == {"notes.txt"}
+    assert factory.quota() == (18, 0)
+    assert factory.events() == ["file.ready", "file.deleted", "file.ready"]
+    assert rows_of_objects(factory) == [("notes.txt", new.upload_id, "linked", None)]
+    assert audited(factory) == {}
+
+
+def test_a_large_file_replaces_a_small_one_and_leaves_no_multipart(factory: Factory) -> None:
+    ready(factory, b"small")
+
+    new = factory.run(heir(factory, LARGE))
+
+    assert (new.state, content(factory, new) == LARGE) == (JobState.SUCCEEDED, True)
+    assert factory.multiparts() == []
+
+
+def test_thumbnails_of_the_old_file_go_with_the_next_sweep(factory: Factory) -> None:
+    old = ready(factory, a_png(200, 100), "photo.png")
+    new = factory.run(heir(factory, a_png(300, 100), "photo.png"))
+
+    factory.services.sweeps.run("object-orphans")
+
+    assert new.state is JobState.SUCCEEDED
+    keys = factory.keys()
+    assert ([key for key in keys if old.upload_id in key], len(keys)) == ([], 4)
+    assert audited(factory) == {}
+
+
+def test_without_a_file_of_the_name_it_is_an_upload_like_others(factory: Factory) -> None:
+    job = factory.run(heir(factory, b"hello"))
+
+    assert (job.state, content(factory, job)) == (JobState.SUCCEEDED, b"hello")
+
+
+def test_only_who_sees_the_file_may_replace_it(factory: Factory) -> None:
+    ready(factory, b"alice's")
+    asked = NewUpload("notes.txt", layout=BARE, replace=True)
+    before = factory.snapshot()
+
+    with pytest.raises(NameTaken):
+        factory.services.uploads.open(BOB, asked)
+
+    assert factory.snapshot() == before
+    assert factory.services.uploads.open(ADMIN, asked).replaces is not None
+
+
+def test_a_generated_key_is_never_replaced(factory: Factory) -> None:
+    dated = Layout("{date}_{name}")
+    jobs = [factory.run(factory.received(b"hello", layout=dated, replace=True)) for _ in range(2)]
+
+    assert len({factory.upload(job).key for job in jobs}) == 2
+
+
+def test_a_hidden_file_is_replaced_without_a_second_word(factory: Factory) -> None:
+    factory.listen()
+    old = ready(factory, b"the first")
+    factory.services.files.delete(ALICE, old.upload_id, hard=False)
+
+    factory.run(heir(factory, b"the second"))
+
+    assert factory.events() == ["file.ready", "file.deleted", "file.ready"]
+
+
+@pytest.mark.parametrize("end", ["rejected", "cancelled", "failed"])
+def test_a_replacement_that_comes_to_nothing_leaves_the_old_file(
+    factory: Factory, end: str
+) -> None:
+    old = ready(factory, b"the first")
+    new = heir(factory, LARGE, sha256="0" * 64 if end == "rejected" else None)
+    if end == "failed":
+        for path in factory.staged():
+            path.write_bytes(b"damaged")
+    if end == "cancelled":
+        factory.services.uploads.cancel(ALICE, new.upload_id)
+    else:
+        factory.run(new)
+
+    assert factory.job(new).state == end
+    assert content(factory, old) == b"the first"
+    assert factory.keys() == {"notes.txt"}
+    assert factory.multiparts() == []
+    assert rows_of_objects(factory) == [("notes.txt", old.upload_id, "linked", None)]
+
+
+def test_of_many_that_replace_one_file_one_does_and_the_others_say_so(factory: Factory) -> None:
+    ready(factory, b"the first")
+    heirs = [heir(factory, f"heir {n}".encode()) for n in range(4)]
+
+    ended = at_once([lambda job=job: factory.run(job) for job in heirs])  # type: ignore[misc]  # bound here
+
+    won = [job for job in ended if job.state is JobState.SUCCEEDED]
+    lost = [job for job in ended if job.state is JobState.REJECTED]
+    assert (len(won), len(lost)) == (1, 3)
+    assert {(job.error or {})["code"] for job in lost} == {"name_taken"}
+    assert content(factory, won[0]) == f"heir {heirs.index(like(heirs, won[0]))}".encode()
+    assert factory.quota()[1] == 0
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_store_that_stumbles_is_asked_again(factory: Factory, size: str, *, after: bool) -> None:
+    old = ready(factory, b"the first")
+    wanted = LARGE if size == "large" else b"the second"
+    new = heir(factory, wanted)
+    stumbling = Stumbling(factory.objects, after=after)
+
+    first = factory.with_objects(as_store(stumbling)).run(new)
+
+    assert first.state is JobState.QUEUED
+    assert audited(factory) == {}
+    with pytest.raises(Conflict):
+        factory.services.uploads.cancel(ALICE, new.upload_id)
+    with pytest.raises(Conflict):
+        factory.services.files.delete(ALICE, old.upload_id, hard=True)
+    if after:
+        with pytest.raises(Unavailable):
+            content(factory, old)
+    else:
+        assert content(factory, old) == b"the first"
+    done = factory.run(new)
+    assert (done.state, content(factory, new) == wanted) == (JobState.SUCCEEDED, True)
+    assert (factory.file(old), factory.multiparts()) == (None, [])
+    with pytest.raises(NotFound):
+        content(factory, old, etag="of the first")
+
+
+def test_who_reads_the_old_file_while_it_goes_gets_none_of_the_new_bytes(factory: Factory) -> None:
+    old = ready(factory, b"the first")
+    file = file_of(factory, old)
+
+    factory.run(heir(factory, b"the second"))
+
+    with pytest.raises(NotFound):
+        b"".join(factory.services.files.read(file.key, 0, file.size, etag=file.etag))
+
+
+def test_a_worker_that_dies_between_store_and_rows_is_followed_by_another(
+    factory: Factory,
+) -> None:
+    old = ready(factory, b"the first")
+    new = heir(factory, b"the second")
+    factory.board.before["record"] = _die
+    with suppress(KeyboardInterrupt):
+        factory.run(new)
+    assert factory.content("notes.txt") == b"the second"
+    factory.shift("jobs", "lease_until", -timedelta(hours=1), id=new.id)
+
+    done = factory.run(new, worker="another")
+
+    assert (done.state, factory.file(old)) == (JobState.SUCCEEDED, None)
+    assert content(factory, new) == b"the second"
+    assert audited(factory) == {}
+
+
+def test_a_job_that_was_given_up_after_it_had_written_is_finished_by_the_sweep(
+    factory: Factory,
+) -> None:
+    factory.listen()
+    old = ready(factory, a_png(200, 100), "photo.png")
+    new = heir(factory, a_png(300, 100), "photo.png")
+    factory.board.before["record"] = _die
+    with suppress(KeyboardInterrupt):
+        factory.run(new)
+    factory.claims.bury(factory.job(new))
+    assert factory.job(new).state is JobState.FAILED
+
+    result = factory.services.sweeps.run("replacements")
+
+    assert (result["recovered"], result["failed"]) == (1, 0)
+    assert factory.job(new).state is JobState.SUCCEEDED
+    assert (factory.file(old), content(factory, new)) == (None, a_png(300, 100))
+    assert len(file_of(factory, new).thumbnails) == 3
+    assert factory.events() == ["file.ready", "file.failed", "file.deleted", "file.ready"]
+    assert factory.staged() == []
+    assert audited(factory) == {}
+
+
+def test_a_job_that_was_given_up_before_it_had_written_leaves_the_old_file_after_the_grace(
+    factory: Factory,
+) -> None:
+    old, new = abandoned(factory)
+
+    early = patient(factory).run("replacements")
+    factory.shift("objects", "updated_at", -2 * DAY, upload_id=old.upload_id)
+    late = patient(factory).run("replacements")
+
+    assert (early["removed"], early["waiting"], late["removed"]) == (0, 1, 1)
+    assert content(factory, old) == b"the first"
+    factory.services.files.delete(ALICE, old.upload_id, hard=True)
+    assert factory.keys() == set()
+    assert factory.job(new).state is JobState.FAILED
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_the_next_replacement_writes_over_what_a_failed_one_left(
+    factory: Factory, *, after: bool
+) -> None:
+    old, failed = abandoned(factory, after=after)
+
+    third = factory.run(heir(factory, b"the third"))
+
+    assert (third.state, content(factory, third)) == (JobState.SUCCEEDED, b"the third")
+    assert factory.file(old) is None
+    factory.services.jobs.retry(ADMIN, failed.id)
+    assert factory.run(failed).state is JobState.REJECTED
+    assert content(factory, third) == b"the third"
+
+
+def test_a_retry_goes_on_with_the_replacement(factory: Factory) -> None:
+    old, failed = abandoned(factory)
+
+    factory.services.jobs.retry(ADMIN, failed.id)
+    done = factory.run(failed)
+
+    assert (done.state, factory.file(old)) == (JobState.SUCCEEDED, None)
+    assert content(factory, failed) == b"the second"
+
+
+def test_the_file_is_removed_for_good_while_its_replacement_comes(factory: Factory) -> None:
+    old = ready(factory, b"the first")
+    new = heir(factory, b"the second")
+    factory.services.files.delete(ALICE, old.upload_id, hard=True)
+
+    done = factory.run(new)
+
+    assert (done.state, content(factory, new)) == (JobState.SUCCEEDED, b"the second")
+
+
+def test_what_others_put_under_the_key_is_not_written_over(factory: Factory) -> None:
+    old = ready(factory, b"the first")
+    new = heir(factory, b"the second")
+    factory.objects.delete(["notes.txt"])
+    factory.objects.put("notes.txt", b"theirs", content_type="text/plain", upload_id="")
+
+    assert factory.run(new).state is JobState.FAILED
+    assert factory.content("notes.txt") == b"theirs"
+    assert factory.file(old) is not None
+
+
+def test_both_files_count_until_the_new_one_is_there(factory: Factory) -> None:
+    ready(factory, b"the first")
+    new = heir(factory, b"the second")
+    while_both = factory.quota()
+
+    factory.run(new)
+
+    assert (while_both, factory.quota()) == ((9, 10), (10, 0))
+
+
+def _die() -> None:
+    raise KeyboardInterrupt
+
+
+def ready(factory: Factory, body: bytes, filename: str = "notes.txt") -> Job:
+    job = factory.run(factory.received(body, filename, layout=BARE))
+    assert job.state is JobState.SUCCEEDED, job.error
+    return job
+
+
+def heir(factory: Factory, body: bytes, filename: str = "notes.txt", **said: Any) -> Job:
+    said |= {"layout": BARE, "replace": True, "size": len(body)}
+    return factory.received(body, filename, cut=8 * 1024**2, **said)
+
+
+def abandoned(factory: Factory, *, after: bool = False) -> tuple[Job, Job]:
+    """A file, and a replacement that failed at the store and was given up."""
+    old = ready(factory, b"the first")
+    new = heir(factory, b"the second")
+    factory.with_objects(as_store(Stumbling(factory.objects, after=after))).run(new)
+    factory.shift("jobs", "due_at", -DAY, id=new.id)
+    factory.claims.give_up(factory.claim(new), {"code": "drill", "detail": "Given up."})
+    return old, new
+
+
+def content(factory: Factory, job: Job, etag: str | None = None) -> bytes:
+    """Read a job's file as who downloads it."""
+    file = file_of(factory, job) if etag is None else None
+    key = factory.upload(job).key
+    size, known = (file.size, file.etag) if file else (1, etag)
+    return b"".join(factory.services.files.read(key, 0, size, known))
+
+
+def file_of(factory: Factory, job: Job) -> File:
+    file = factory.file(job)
+    assert file is not None
+    return file
+
+
+def like(jobs: list[Job], job: Job) -> Job:
+    return next(each for each in jobs if each.id == job.id)
+
+
+def rows_of_objects(factory: Factory) -> list[tuple[Any, ...]]:
+    rows = factory.query("SELECT key, upload_id, state, successor FROM objects ORDER BY key")
+    return [tuple(row.values()) for row in rows]
+
+
+def audited(factory: Factory) -> dict[str, int]:
+    """What the auditor finds wrong, having read everything again."""
+    found: dict[str, int] = {}
+    for name in ("audit", "reread"):
+        result = factory.services.sweeps.run(name)
+        assert "error" not in result, result
+        found |= result.get("findings", {})
+    return found
+
+
+def patient(factory: Factory) -> SweepService:
+    """The sweeps, with a grace of a day."""
+    sweeper = factory.services.sweeps.sweeper
+    return SweepService(replace(sweeper, rules=replace(sweeper.rules, grace=DAY)))

@@ -1,0 +1,77 @@
+"""`replace` in the canonical API: a field or a query parameter, of both ways to send a file."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.model.layout import Layout
+from tests.support.factory import UPLOADS
+from tests.support.front import Front, a_front
+
+BARE = Layout("{name}")
+PLACES: tuple[tuple[dict[str, str], dict[str, str]], ...] = (
+    ({"replace": "true"}, {}),
+    ({}, {"replace": "true"}),
+)
+
+
+@pytest.fixture
+def front(tmp_path: Path, database_url: str) -> Iterator[Front]:
+    with a_front(tmp_path, database_url, uploads=replace(UPLOADS, layout=BARE)) as made:
+        yield made
+
+
+@pytest.mark.parametrize(("fields", "query"), PLACES, ids=["field", "query"])
+def test_an_upload_in_one_request_replaces_where_it_says_so(
+    front: Front, fields: Mapping[str, str], query: Mapping[str, str]
+) -> None:
+    old = front.published()
+
+    def send(fields: Mapping[str, str], query: Mapping[str, str]) -> Any:
+        data = {"file": (BytesIO(b"the second"), old.filename), **fields}
+        headers = {"Prefer": "respond-async"}
+        path = "/api/v1/files/upload"
+        return front.ask("POST", path, data=data, query_string=query, headers=headers)
+
+    refused, taken = send({}, {}), send(fields, query)
+
+    assert (refused.status_code, refused.get_json()["type"]) == (409, "name_taken")
+    assert taken.status_code == 202
+    assert replaced_by(front, taken.get_json()["upload_id"]) == old.id
+
+
+@pytest.mark.parametrize(("fields", "query"), PLACES, ids=["field", "query"])
+def test_an_upload_in_chunks_replaces_where_it_says_so(
+    front: Front, fields: Mapping[str, str], query: Mapping[str, str]
+) -> None:
+    old = front.published()
+
+    def open_one(fields: Mapping[str, Any], query: Mapping[str, str]) -> Any:
+        new = {"filename": old.filename, **fields}
+        path = "/api/v1/uploads"
+        return front.ask("POST", path, json=new, query_string=query)
+
+    refused, opened = open_one({}, {}), open_one(dict.fromkeys(fields, True), query)
+
+    assert (refused.status_code, refused.get_json()["type"]) == (409, "name_taken")
+    assert opened.status_code == 201
+    assert replaced_by(front, opened.get_json()["id"]) == old.id
+
+
+def test_what_is_neither_true_nor_false_is_refused(front: Front) -> None:
+    said = {"filename": "a.txt", "replace": "soon"}
+
+    answer = front.ask("POST", "/api/v1/uploads", json=said)
+
+    assert answer.status_code == 422
+
+
+def replaced_by(front: Front, upload_id: str) -> str | None:
+    with front.factory.records.read() as rows:
+        upload = rows.uploads.find(upload_id)
+    assert upload is not None
+    return upload.replaces
