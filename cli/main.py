@@ -6,6 +6,7 @@ import click
 
 from cli.audit import audit
 from cli.environment import env
+from cli.importing import import_local
 from cli.listen import listen
 from cli.public_acls import public_acls
 from cli.store import make_bucket, migrate
@@ -19,7 +20,10 @@ def commands() -> None:
     """Sluice, a self-hosted upload pipeline."""
 
 
-for command in (token, env, migrate, make_bucket, public_acls, sweep, audit, listen):
+for command in (
+    *(token, env, migrate, make_bucket, public_acls),
+    *(sweep, audit, import_local, listen),
+):
     commands.add_command(command)
 
 

@@ -132,6 +132,12 @@ class UploadService:
         with self.records.read() as rows:
             return find_upload(rows, caller, upload_id)
 
+    def rehearse(self, caller: Caller, new: NewUpload, head: bytes) -> None:
+        """Raise what a file that begins so would be refused with before it has a job."""
+        caller.require(Scope.FILES_WRITE)
+        upload = self._drafted(caller, new, str(uuid7()))
+        self.screening.judge(upload, head, new.size or 0)
+
     def status(self, caller: Caller, upload_id: str) -> UploadStatus:
         caller.require(Scope.FILES_READ)
         with self.records.read() as rows:

@@ -362,7 +362,7 @@ def content(factory: Factory, job: Job, etag: str | None = None) -> bytes:
     file = file_of(factory, job) if etag is None else None
     key = factory.upload(job).key
     size, known = (file.size, file.etag) if file else (1, etag)
-    return b"".join(factory.services.files.read(key, 0, size, known))
+    return b"".join(factory.services.files.read(key, 0, size, etag=known))
 
 
 def file_of(factory: Factory, job: Job) -> File:
