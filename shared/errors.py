@@ -38,6 +38,8 @@ not safe goes to the log through `raise ... from`. `code` is part of the API and
       Rejected             rejected         the file's own fault; the job ends `rejected`
       Damaged              damaged          storage_corrupt
       ObjectLost           lost             object_lost
+      JobFailed            lost             job_failed
+      NotInTime            late             not_in_time
 """
 
 from typing import Any, ClassVar, Final
@@ -255,3 +257,17 @@ class KeyTaken(Conflict):
     """A create-only write found an object under its key."""
 
     code = "key_taken"
+
+
+class JobFailed(AppError):
+    """Of an upload that somebody waits for: its job failed, and its bytes are kept."""
+
+    kind = "lost"
+    code = "job_failed"
+
+
+class NotInTime(AppError):
+    """A job that somebody waits for goes on; `job_id` says which."""
+
+    kind = "late"
+    code = "not_in_time"

@@ -31,6 +31,7 @@ from shared.model.policy import MIB, Profile, default_profile
 from shared.ports import Board, Cdn, Clock, ObjectStore, Rates, Staging
 from shared.records import Records
 from shared.services.adopting import Adoption
+from shared.services.assets import AssetService
 from shared.services.changes import ChangeService
 from shared.services.chunks import ChunkService
 from shared.services.claims import ClaimRules, ClaimService
@@ -84,6 +85,7 @@ class Services:
     sweeps: SweepService
     health: Health
     measuring: Measuring
+    assets: AssetService
 
 
 def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = False) -> Services:
@@ -108,6 +110,8 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     direct = _direct(settings, records, objects, jobs)
     claims = ClaimService(records, staging, board, dispatcher, events, _claim_rules(settings))
     files = FileService(records, objects, board, dispatcher, events, clock)
+    rules = _upload_rules(settings)
+    uploads = UploadService(records, staging, screening, jobs, direct, clock, rules)
     return Services(
         settings=settings,
         records=records,
@@ -117,9 +121,7 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         clock=clock,
         screening=screening,
         describing=describing,
-        uploads=UploadService(
-            records, staging, screening, jobs, direct, clock, _upload_rules(settings)
-        ),
+        uploads=uploads,
         targets=TargetService(records, direct, clock, _seconds(settings.presigned_url_expiry)),
         adoption=Adoption(
             records, direct, clock, settings.s3_staging_prefix, _seconds(settings.adopt_seconds)
@@ -129,7 +131,7 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         claims=claims,
         files=files,
         changes=ChangeService(files, screening),
-        copies=CopyService(files, screening, _upload_rules(settings)),
+        copies=CopyService(files, screening, rules),
         webhooks=WebhookService(records, notifier),
         deliveries=DeliveryService(
             records, notifier, clock, main, HttpNotifier(allow_private=True)
@@ -142,6 +144,7 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
             )
         ),
         measuring=Measuring(records),
+        assets=AssetService(uploads, jobs, describing),
         health=Health(records, staging, objects, board, settings.staging_floor),
     )
 

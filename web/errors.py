@@ -33,6 +33,7 @@ STATUS: Final = {
     "no_space": HTTPStatus.INSUFFICIENT_STORAGE,
     "rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
     "lost": HTTPStatus.BAD_GATEWAY,
+    "late": HTTPStatus.GATEWAY_TIMEOUT,
 }
 _SHAPES: Final = "refusals"
 _RETRY_SECONDS: Final = {"limited": "5", "unavailable": "5", "no_space": "60"}

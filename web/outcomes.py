@@ -3,7 +3,15 @@
 from http import HTTPStatus
 from typing import Final
 
-from shared.errors import Conflict, DigestMismatch, Gone, NameTaken, TooLarge, Unsupported
+from shared.errors import (
+    Conflict,
+    DigestMismatch,
+    Gone,
+    JobFailed,
+    NameTaken,
+    TooLarge,
+    Unsupported,
+)
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
 from web.errors import STATUS, Refusal, Refused
@@ -27,4 +35,4 @@ def refused(job: Job) -> Exception:
         facts = {"job_id": job.id, **facts}
         return Refused(Refusal(status, job.error["code"], job.error["detail"], facts))
     detail = "The file could not be processed; the job says why."
-    return Refused(Refusal(HTTPStatus.BAD_GATEWAY, "job_failed", detail, {"job_id": job.id}))
+    return JobFailed(detail, job_id=job.id)

@@ -18,6 +18,7 @@ from shared.model.direct import Direct
 from shared.model.job import Job, Outcome
 from shared.model.layout import Layout
 from shared.model.lifecycle import Event, UploadState
+from shared.model.policy import Verdict
 from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
@@ -132,11 +133,11 @@ class UploadService:
         with self.records.read() as rows:
             return find_upload(rows, caller, upload_id)
 
-    def rehearse(self, caller: Caller, new: NewUpload, head: bytes) -> None:
-        """Raise what a file that begins so would be refused with before it has a job."""
+    def rehearse(self, caller: Caller, new: NewUpload, head: bytes) -> Verdict:
+        """Return what a file that begins so is, or raise what it would be refused with."""
         caller.require(Scope.FILES_WRITE)
         upload = self._drafted(caller, new, str(uuid7()))
-        self.screening.judge(upload, head, new.size or 0)
+        return self.screening.judge(upload, head, new.size or 0)
 
     def status(self, caller: Caller, upload_id: str) -> UploadStatus:
         caller.require(Scope.FILES_READ)

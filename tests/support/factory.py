@@ -27,6 +27,7 @@ from shared.model.predecessors import GatewayRules
 from shared.model.upload import NewUpload, Upload
 from shared.ports import ObjectStore
 from shared.services.adopting import Adoption
+from shared.services.assets import AssetService
 from shared.services.changes import ChangeService
 from shared.services.chunks import ChunkService
 from shared.services.claims import Claim, ClaimRules, ClaimService
@@ -248,6 +249,7 @@ def a_factory(
     files = FileService(records, store, board, bell, events, clock)
     straight = store if isinstance(store, S3Objects) else None
     direct = DirectService(records, store, straight, jobs)
+    receiving = UploadService(records, staging, screening, jobs, direct, clock, uploads)
     sweeper = Sweeper(
         records, staging, store, board, bell, events, files, direct, clock, SWEEP_RULES
     )
@@ -260,7 +262,7 @@ def a_factory(
         clock=clock,
         screening=screening,
         describing=describing,
-        uploads=UploadService(records, staging, screening, jobs, direct, clock, uploads),
+        uploads=receiving,
         targets=TargetService(records, direct, clock, timedelta(hours=1)),
         adoption=Adoption(records, direct, clock, ".staging/", timedelta(0)),
         chunks=ChunkService(records, staging, screening, UPLOADS.chunk_size),
@@ -274,6 +276,7 @@ def a_factory(
         main_service=MainServiceNews(records, clock, None),
         sweeps=SweepService(sweeper),
         measuring=Measuring(records),
+        assets=AssetService(receiving, jobs, describing),
         health=Health(records, staging, store, board, 0),
     )
     try:

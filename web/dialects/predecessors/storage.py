@@ -14,8 +14,8 @@ from werkzeug.datastructures import MultiDict
 
 from shared.errors import Forbidden, Invalid
 from shared.model.file import File
-from shared.model.layout import Layout
 from shared.model.upload import NewUpload
+from shared.services.assets import CHAT, PROFILE, layout_at
 from web.auth import caller
 from web.dialects.predecessors.submitting import DENIED, STORE_FAULTS, submitted
 from web.errors import Refusal
@@ -25,9 +25,6 @@ from web.rest.fields import file_fields
 from web.services import services
 
 PREFIX: Final = "/api/v1/storage"
-PROFILE: Final = "storage"
-DRAWN: Final = Layout("{tenant}/assets/chat/1/{date}_{uuid8}_{plain}")
-FORCED: Final = Layout("{tenant}/assets/chat/1/{plain}")
 _LABELS: Final = ("category", "action")
 _OBJECTS: Final = ("userInput", "userSettings", "assetInput")
 _BAD: Final = {HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -87,7 +84,7 @@ def _new(received: Received, labels: Mapping[str, str]) -> NewUpload:
             "replace": asked,
         }
     )
-    layout = FORCED if forced else DRAWN
+    layout = layout_at(CHAT, forced=forced)
     return file_fields(fields).of(received.filename, received.content_type, layout)
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import request
 
+from shared.errors import NotInTime
 from shared.model.file import File
 from shared.model.job import Job, JobStatus
 from shared.model.upload import NewUpload
@@ -32,7 +33,7 @@ def submitted(
 
     With its `profile`, what is too large for that is refused before all of it is read; `hopeless`
     is as in `file_of`. Raises what `FileForm` and `UploadService.submit` raise; `Refused` when the
-    job ends without a file, with 504 when it has not ended in time: it goes on.
+    job ends without a file, and `NotInTime` when it has not ended: it goes on.
     """
     who = caller()
     with FileForm(services().uploads, who, profile=profile) as form:
@@ -59,7 +60,7 @@ def file_of(job_id: str, hopeless: Collection[str] = ()) -> File:
         unavailable = HTTPStatus.SERVICE_UNAVAILABLE
         raise Refused(Refusal(unavailable, str(code), detail, facts, headers))
     detail = "The file is here and still being processed; its job goes on."
-    raise Refused(Refusal(HTTPStatus.GATEWAY_TIMEOUT, "not_in_time", detail, {"job_id": job_id}))
+    raise NotInTime(detail, job_id=job_id)
 
 
 def _waited(job_id: str, hopeless: Collection[str]) -> JobStatus:
