@@ -322,6 +322,37 @@ def test_what_others_put_under_the_key_is_not_written_over(factory: Factory) -> 
     assert factory.file(old) is not None
 
 
+def test_who_removes_the_old_file_and_who_replaces_it_leave_one_or_none(factory: Factory) -> None:
+    for number in range(6):
+        name = f"{number}.txt"
+        old, new = ready(factory, b"the first", name), heir(factory, b"the second", name)
+
+        at_once([lambda job=new: factory.run(job), lambda job=old: removed(factory, job)])  # type: ignore[misc]  # bound here
+
+        assert factory.job(new).state in {JobState.SUCCEEDED, JobState.REJECTED}
+    factory.services.sweeps.run("object-orphans")
+    assert audited(factory) == {}
+    made = {row["key"] for row in factory.query("SELECT key FROM files")}
+    assert factory.keys() == made
+
+
+def test_who_cancels_a_replacement_while_it_comes_has_the_old_file_or_the_new(
+    factory: Factory,
+) -> None:
+    for number in range(6):
+        name = f"{number}.txt"
+        old, new = ready(factory, b"the first", name), heir(factory, b"the second", name)
+
+        at_once([lambda job=new: factory.run(job), lambda job=new: cancelled(factory, job)])  # type: ignore[misc]  # bound here
+
+        is_new = factory.job(new).state is JobState.SUCCEEDED
+        assert is_new or factory.job(new).state is JobState.CANCELLED
+        assert content(factory, new if is_new else old) == (
+            b"the second" if is_new else b"the first"
+        )
+    assert audited(factory) == {}
+
+
 def test_both_files_count_until_the_new_one_is_there(factory: Factory) -> None:
     ready(factory, b"the first")
     new = heir(factory, b"the second")
@@ -334,6 +365,16 @@ def test_both_files_count_until_the_new_one_is_there(factory: Factory) -> None:
 
 def _die() -> None:
     raise KeyboardInterrupt
+
+
+def removed(factory: Factory, job: Job) -> None:
+    with suppress(NotFound, Conflict):
+        factory.services.files.delete(ALICE, job.upload_id, hard=True)
+
+
+def cancelled(factory: Factory, job: Job) -> None:
+    with suppress(Conflict):
+        factory.services.uploads.cancel(ALICE, job.upload_id)
 
 
 def ready(factory: Factory, body: bytes, filename: str = "notes.txt") -> Job:
