@@ -203,7 +203,10 @@ def test_all_sweeps_leave_a_living_service_alone(stored: Premises) -> None:
 
 
 def test_every_sweep_has_its_mess_but_the_auditor_who_removes_nothing() -> None:
-    assert [*MESSES, "audit", "reread"] == NAMES
+    # Half a replacement is a story of its own: see test_replacing.
+    others = [name for name in NAMES if name != "replacements"]
+
+    assert [*MESSES, "audit", "reread"] == others
 
 
 # How a sweep runs.
