@@ -4,7 +4,7 @@ import click
 
 from shared.adapters.migrate import migrate as bring_up
 from shared.config import settings
-from shared.wiring import build_objects
+from shared.wiring_parts import build_objects
 
 
 @click.command()

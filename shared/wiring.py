@@ -1,45 +1,27 @@
 """Puts the application together: from settings to services. The only place that names adapters."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from typing import Final
 
 from celery import Celery
 
 from shared.adapters.board_redis import RedisBoard, redis_client
-from shared.adapters.cdn_cloudfront import CloudFront, SignedCloudFront
-from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
-from shared.adapters.credentials_secret import SecretUnread, with_secret
 from shared.adapters.dispatch_celery import CeleryDispatcher, ringing_app
 from shared.adapters.notify_http import HttpNotifier
-from shared.adapters.objects_disk import DiskObjects
-from shared.adapters.objects_s3 import S3Objects
-from shared.adapters.objects_s3_hurried import HurriedS3Objects
-from shared.adapters.profiles_toml import load_profiles
-from shared.adapters.rates_redis import RedisRates
 from shared.adapters.records_sql import SqlRecords
 from shared.adapters.sniff_magic import MagicSniffer
 from shared.adapters.staging_disk import DiskStaging
-from shared.config import BadSettings, Settings
-from shared.model import predecessors
-from shared.model.main_service import MainService
-from shared.model.media import Category
-from shared.model.narrowing import narrowed
-from shared.model.policy import MIB, Profile, default_profile
-from shared.ports import Board, Cdn, Clock, ObjectStore, Rates, Staging
+from shared.config import Settings
+from shared.ports import Board, Clock, ObjectStore, Staging
 from shared.records import Records
 from shared.services.adopting import Adoption
 from shared.services.assets import AssetService
 from shared.services.changes import ChangeService
 from shared.services.chunks import ChunkService
-from shared.services.claims import ClaimRules, ClaimService
+from shared.services.claims import ClaimService
 from shared.services.copies import CopyService
 from shared.services.deliveries import DeliveryService
 from shared.services.describing import Describing
-from shared.services.direct import DirectService
-from shared.services.drafting import UploadRules
 from shared.services.events import Events
 from shared.services.files import FileService
 from shared.services.health import Health
@@ -49,13 +31,22 @@ from shared.services.main_service import MainServiceNews
 from shared.services.measuring import Measuring
 from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
-from shared.services.sweeps.runs import Sweeper, SweepRules
+from shared.services.sweeps.runs import Sweeper
 from shared.services.targets import TargetService
 from shared.services.uploads import UploadService
 from shared.services.webhooks import WebhookService
-
-_COUNTED_WITHIN_SECONDS: Final = 0.25  # else a request goes on without
-_FORGOTTEN: Final = 20  # times of REDISPATCH_SECONDS: the reconciler must have seen it
+from shared.wiring_parts import (
+    all_profiles,
+    build_objects,
+    cdn_of,
+    claim_rules,
+    direct_uploads,
+    final_folder,
+    main_service_of,
+    seconds,
+    sweep_rules,
+    upload_rules,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +91,17 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     objects = build_objects(settings, hurried=hurried)
     board = RedisBoard(redis_client(settings.redis_url))
     dispatcher = CeleryDispatcher(celery or ringing_app(settings.redis_url))
-    cdn = _cdn(settings, clock)
-    describing = Describing(settings.public_url, objects, _final(settings), cdn)
-    main = _main_service(settings)
+    cdn = cdn_of(settings, clock)
+    describing = Describing(settings.public_url, objects, final_folder(settings), cdn)
+    main = main_service_of(settings)
     events = Events(describing, tells=main is not None)
-    screening = Screening(_profiles(settings), MagicSniffer())
+    screening = Screening(all_profiles(settings), MagicSniffer())
     notifier = HttpNotifier(allow_private=settings.webhook_allow_private)
     jobs = JobService(records, board, dispatcher, clock)
-    direct = _direct(settings, records, objects, jobs)
-    claims = ClaimService(records, staging, board, dispatcher, events, _claim_rules(settings))
+    direct = direct_uploads(settings, records, objects, jobs)
+    claims = ClaimService(records, staging, board, dispatcher, events, claim_rules(settings))
     files = FileService(records, objects, board, dispatcher, events, clock)
-    rules = _upload_rules(settings)
+    rules = upload_rules(settings)
     uploads = UploadService(records, staging, screening, jobs, direct, clock, rules)
     return Services(
         settings=settings,
@@ -122,9 +113,9 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         screening=screening,
         describing=describing,
         uploads=uploads,
-        targets=TargetService(records, direct, clock, _seconds(settings.presigned_url_expiry)),
+        targets=TargetService(records, direct, clock, seconds(settings.presigned_url_expiry)),
         adoption=Adoption(
-            records, direct, clock, settings.s3_staging_prefix, _seconds(settings.adopt_seconds)
+            records, direct, clock, settings.s3_staging_prefix, seconds(settings.adopt_seconds)
         ),
         chunks=ChunkService(records, staging, screening, settings.chunk_size),
         jobs=jobs,
@@ -140,157 +131,10 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         sweeps=SweepService(
             Sweeper(
                 *(records, staging, objects, board, dispatcher, events, files, direct, clock),
-                _sweep_rules(settings),
+                sweep_rules(settings),
             )
         ),
         measuring=Measuring(records),
         assets=AssetService(uploads, jobs, describing),
         health=Health(records, staging, objects, board, settings.staging_floor),
-    )
-
-
-def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
-    if settings.storage_backend == "local":
-        secret = settings.link_secret_key or settings.jwt_secret_key
-        if secret is None:
-            raise BadSettings("LINK_SECRET_KEY: wanted for STORAGE_BACKEND=local")
-        return DiskObjects(
-            settings.staging.absolute() / "objects",
-            base_url=settings.public_url,
-            secret=secret.get_secret_value(),
-            folder=_final(settings),
-        )
-    secret_key, token = settings.s3_secret_access_key, settings.s3_session_token
-    place = S3Place(
-        bucket=settings.s3_bucket_name,
-        region=settings.s3_region,
-        endpoint=settings.s3_endpoint_url,
-        public_endpoint=settings.s3_public_endpoint_url,
-        access_key_id=settings.s3_access_key_id,
-        secret_access_key=secret_key.get_secret_value() if secret_key else None,
-        session_token=token.get_secret_value() if token else None,
-        public_acl=settings.s3_public_acl,
-        encrypts=settings.s3_encrypt_at_rest,
-        kms_key_id=settings.s3_kms_key_id,
-    )
-    if settings.s3_credentials_secret is not None:
-        every = timedelta(seconds=settings.s3_credentials_seconds)
-        try:
-            place = with_secret(place, settings.s3_credentials_secret, every)
-        except SecretUnread as error:
-            raise BadSettings(f"S3_CREDENTIALS_SECRET: {error}") from error
-    at_once = settings.s3_copy_part_size
-    if hurried:
-        return HurriedS3Objects(place, copied_at_once=at_once)
-    return S3Objects(place, copied_at_once=at_once)
-
-
-def _direct(
-    settings: Settings, records: Records, objects: ObjectStore, jobs: JobService
-) -> DirectService:
-    straight = objects if isinstance(objects, S3Objects) else None
-    return DirectService(records, objects, straight, jobs, settings.allow_empty_files)
-
-
-def _seconds(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
-
-
-def _final(settings: Settings) -> Path | None:
-    """Return the folder of objects, if they lie in one; its name is a predecessor's."""
-    local = settings.storage_backend == "local"
-    return settings.staging.absolute() / "final" if local else None
-
-
-def _main_service(settings: Settings) -> MainService | None:
-    url, secret = settings.main_service_notify_url, settings.main_service_notify_secret
-    if url is None:
-        return None
-    return MainService(url, None if secret is None else secret.get_secret_value())
-
-
-def build_rates(settings: Settings) -> Rates:
-    client = redis_client(settings.redis_url, seconds=_COUNTED_WITHIN_SECONDS)
-    return RedisRates(client, settings.rates)
-
-
-def _cdn(settings: Settings, clock: Clock) -> Cdn | None:
-    domain, key_id = settings.cloudfront_domain, settings.cloudfront_key_pair_id
-    private_key = settings.cloudfront_private_key
-    if domain is None:
-        return None
-    if key_id is None or private_key is None:
-        return CloudFront(domain)
-    try:
-        return SignedCloudFront(
-            domain,
-            key_id=key_id,
-            private_key=private_key.get_secret_value(),
-            lifetime=timedelta(seconds=settings.presigned_url_expiry),
-            clock=clock,
-        )
-    except ValueError as error:
-        raise BadSettings(f"CLOUDFRONT_PRIVATE_KEY: {error}") from error
-
-
-def _profiles(settings: Settings) -> dict[str, Profile]:
-    sizes = {
-        Category.IMAGE: settings.max_size_image,
-        Category.AUDIO: settings.max_size_audio,
-        Category.VIDEO: settings.max_size_video,
-        Category.DOCUMENT: settings.max_size_document,
-    }
-    default = default_profile(sizes)
-    gateway = predecessors.GatewayRules(settings.allowed_file_types, settings.max_file_size)
-    known = {default.name: default, **predecessors.profiles(default, gateway)}
-    if settings.profiles_file is not None:
-        try:
-            known |= load_profiles(settings.profiles_file, default)
-        except (OSError, ValueError) as error:
-            raise BadSettings(f"PROFILES_FILE: {error}") from error
-    return known | {default.name: _narrowed(known[default.name], settings)}
-
-
-def _narrowed(profile: Profile, settings: Settings) -> Profile:
-    megabytes = settings.s3_max_file_size_mb
-    try:
-        return narrowed(
-            profile,
-            types=settings.s3_allowed_mime_types,
-            extensions=settings.s3_allowed_extensions,
-            most=None if megabytes is None else megabytes * MIB,
-        )
-    except ValueError as error:
-        raise BadSettings(f"S3_ALLOWED_MIME_TYPES, S3_ALLOWED_EXTENSIONS: {error}") from error
-
-
-def _upload_rules(settings: Settings) -> UploadRules:
-    return UploadRules(
-        chunk_size=settings.chunk_size,
-        lifetime=timedelta(minutes=settings.upload_expiry_minutes),
-        layout=settings.layout,
-        allow_empty=settings.allow_empty_files,
-        staging_prefix=settings.s3_staging_prefix if settings.storage_backend == "s3" else None,
-    )
-
-
-def _claim_rules(settings: Settings) -> ClaimRules:
-    return ClaimRules(
-        lease=timedelta(seconds=settings.lease_seconds),
-        heartbeat=timedelta(seconds=settings.heartbeat_seconds),
-        max_attempts=settings.max_attempts,
-    )
-
-
-def _sweep_rules(settings: Settings) -> SweepRules:
-    days = settings.file_cleanup_days
-    return SweepRules(
-        grace=timedelta(hours=settings.sweep_grace_hours),
-        failed_uploads=timedelta(days=settings.failed_upload_days),
-        deleted_files=timedelta(days=settings.deleted_file_days),
-        job_records=timedelta(days=settings.job_record_days),
-        gateway_files=None if days is None else timedelta(days=days),
-        cap=settings.sweep_cap,
-        stuck=_FORGOTTEN * timedelta(seconds=settings.redispatch_seconds),
-        reread_bytes=settings.audit_reread_bytes,
     )

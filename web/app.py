@@ -11,7 +11,8 @@ from uuid_utils.compat import uuid7
 
 from shared import VERSION, logs
 from shared.config import Settings
-from shared.wiring import Services, build, build_rates
+from shared.wiring import Services, build
+from shared.wiring_parts import build_rates
 from web import auth, errors, health, limits, metrics, rates
 from web.dialects import predecessors
 from web.pages import reference

@@ -16,35 +16,30 @@ import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
-
-from itsdangerous import BadData, URLSafeTimedSerializer
 
 from shared.adapters.durable import sync
 from shared.adapters.objects_disk_faults import begun, translated
 from shared.adapters.objects_disk_folders import blocks, expected_etag, keys_below, make_folder
+from shared.adapters.objects_disk_links import DiskLinks
 from shared.errors import Conflict, KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
 from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject, Written
 
 _IN_THE_WAY: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)
-_SALT: Final = "sluice-object-link"
 _BLOCK: Final = 1024**2
-_LONGEST_LINK_SECONDS: Final = 7 * 24 * 3600
 
 
-class DiskObjects:
+class DiskObjects(DiskLinks):
     def __init__(
         self, root: Path, *, base_url: str, secret: str, folder: Path | None = None
     ) -> None:
         self._root = root
         self._objects = folder or root / "objects"
-        self._base_url = base_url
-        self._signer = URLSafeTimedSerializer(secret, salt=_SALT)
+        super().__init__(base_url, secret)
         for each in (self._objects.parent, root, self._objects, root / "facts", root / "parts"):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -184,30 +179,6 @@ class DiskObjects:
             with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
                 started_at = datetime.fromtimestamp(said.stat().st_mtime, UTC)
                 yield OpenMultipart(json.loads(said.read_text())["key"], said.stem, started_at)
-
-    def presign(self, key: str, lifetime: timedelta, *, disposition: str, content_type: str) -> str:
-        said = [key, int(lifetime.total_seconds()), disposition, content_type]
-        return f"{self._base_url}/objects/{self._signer.dumps(said)}"
-
-    def opened(self, token: str) -> tuple[str, str, str]:
-        """Return key, disposition and type of one of our links. Raises `NotFound` otherwise."""
-        try:
-            said = self._signer.loads(token, max_age=_LONGEST_LINK_SECONDS)
-            key, lifetime, disposition, content_type = said
-            self._signer.loads(token, max_age=lifetime)
-        except (BadData, ValueError) as error:
-            raise NotFound("link") from error
-        return key, disposition, content_type
-
-    def url(self, key: str) -> str:
-        return f"{self._base_url}/objects/{quote(key)}"
-
-    def set_public(self, key: str, *, is_public: bool) -> None:
-        """Do nothing: a folder gives nothing to anybody."""
-
-    def public_url(self, key: str) -> str | None:
-        del key
-        return None
 
     def check(self) -> None:
         with translated():

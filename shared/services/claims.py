@@ -24,7 +24,7 @@ from shared.records import Records, Transaction
 from shared.services.events import Events
 from shared.services.finding import looked_up
 from shared.services.publishing import may_have_written_over, publish, taken_over
-from shared.services.releasing import release
+from shared.services.releasing import drop_unbegun, release
 
 log = logging.getLogger(__name__)
 
@@ -141,11 +141,8 @@ class ClaimService:
             job = self._settle(rows, claim, Event.REJECT, Outcome.REJECTED, error=problem(because))
             release(rows, claim.upload.id)
             if claim.job.fence == 1 and claim.upload.replaces is None:
-                # The first and only claim, and it did not come to publish. Of a multipart that was
-                # begun parts may be left: its row stays for the sweep.
-                intents = rows.objects.of_upload(claim.upload.id)
-                whole = [each.key for each in intents if each.multipart_id is None]
-                rows.objects.drop(whole, claim.upload.id)
+                # The first and only claim, and it did not come to publish.
+                drop_unbegun(rows, claim.upload.id)
             owed = self.events.of_upload(rows, EventType.REJECTED, claim.upload, job)
         self._show(job)
         self.staging.clear(claim.upload.id)

@@ -27,8 +27,9 @@ from shared.model.file import File, Thumbnail
 from shared.model.webhook import EventType
 from shared.records import Transaction
 from shared.services.drafting import UploadRules, claimed_key, named
-from shared.services.files import FileService, keys_of, lost
+from shared.services.files import FileService, lost
 from shared.services.finding import looked_up
+from shared.services.forgetting import keys_of
 from shared.services.screening import Screening
 
 log = logging.getLogger(__name__)

@@ -68,6 +68,8 @@ def drafted(
     screening.refuse_declaration(replace(new, filename=filename))
     if new.size == 0 and not rules.allow_empty:
         raise FileEmpty("The file is empty.", pointer="/size")
+    if new.replace and new.transfer is Transfer.DIRECT:
+        raise Unprocessable("An upload straight to the store replaces nothing.", pointer="/replace")
     if new.sha256 is not None and not is_sha256(new.sha256):
         raise Unprocessable("A SHA-256 is 64 hexadecimal digits.", pointer="/sha256")
     upload = Upload(

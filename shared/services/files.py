@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.errors import (
-    Conflict,
     Forbidden,
     KeyTaken,
     NotFound,
@@ -22,9 +21,10 @@ from shared.model.job import Job
 from shared.model.stored import StoredObject
 from shared.model.webhook import EventType
 from shared.ports import Board, Clock, Dispatcher, ObjectStore
-from shared.records import Records, Transaction
+from shared.records import Records
 from shared.services.events import Events
 from shared.services.finding import find_file, is_id
+from shared.services.forgetting import forget, keys_of
 
 SHORTEST_LINK: Final = timedelta(seconds=1)
 LONGEST_LINK: Final = timedelta(days=7)  # what SigV4 allows
@@ -248,24 +248,3 @@ class FileService:
 def lost(key: str) -> ObjectLost:
     log.error("object_lost", extra={"key": key})
     return ObjectLost("The object of this file is not in the store; tell its operators.")
-
-
-def forget(rows: Transaction, files: Sequence[File]) -> list[File]:
-    """Remove the rows of files; their objects are marked, so that none can be forgotten.
-
-    Returns those whose rows were there: the objects of the others are for somebody else to delete.
-    Raises `Conflict` while another upload may write over the object of one.
-    """
-    dropped = rows.files.drop(*(file.id for file in files))
-    gone = [file for file in files if file.id in dropped]
-    rows.objects.deleting([key for file in gone for key in keys_of(file)], *dropped)
-    records = rows.objects.known([file.key for file in gone])
-    if any(record.successor is not None for record in records.values()):
-        raise Conflict("This file is being replaced; try again.")
-    for tenant in {file.tenant for file in gone}:
-        rows.quotas.free(tenant, sum(file.size for file in gone if file.tenant == tenant))
-    return gone
-
-
-def keys_of(file: File) -> list[str]:
-    return [file.key, *(small.key for small in file.thumbnails)]

@@ -47,3 +47,12 @@ def _holder(rows: Transaction, upload: Upload) -> Upload | None:
 def _said(upload: Upload) -> tuple[str, str, str, str | None]:
     # Two names may make one key.
     return upload.tenant, upload.owner, upload.filename, upload.reference
+
+
+def drop_unbegun(rows: Transaction, upload_id: str) -> None:
+    """Forget intents of which nothing was written.
+
+    Of a multipart that was begun parts may be left: its row stays for the sweep.
+    """
+    intents = rows.objects.of_upload(upload_id)
+    rows.objects.drop([each.key for each in intents if each.multipart_id is None], upload_id)

@@ -217,6 +217,7 @@ def test_chunks_and_targets_are_refused_where_they_do_not_belong(alice: Api) -> 
         ({"size": 10 * MIB, "chunk_size": PART - 1}, "/chunk_size"),
         ({"folder": ".staging/direct"}, "/folder"),
         ({"transfer": "pigeon"}, "/transfer"),
+        ({"replace": True}, "/replace"),
     ],
 )
 def test_what_can_not_go_straight_to_the_store_is_refused(

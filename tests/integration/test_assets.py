@@ -49,8 +49,9 @@ class Working:
 def factory(tmp_path: Path, database_url: str) -> Iterator[Factory]:
     rules = replace(UPLOADS, allow_empty=False)
     with a_factory(tmp_path, database_url, uploads=rules) as made:
+        rules_of_gateway = predecessors.GatewayRules(("image/jpeg",), 1024)
         known = cast("dict[str, Profile]", made.services.screening.profiles)
-        known.update(predecessors.profiles(default_profile()))
+        known.update(predecessors.profiles(default_profile(), rules_of_gateway))
         yield made
 
 

@@ -14,7 +14,7 @@ from shared.adapters.clock_system import SystemClock
 from shared.errors import AppError, Forbidden, Gone, NotFound, Unprocessable, Unsupported
 from shared.model.caller import Caller, Scope
 from shared.model.file import File
-from shared.services.files import keys_of
+from shared.services.forgetting import keys_of
 from tests.support.factory import Factory, a_factory
 from tests.support.races import at_once
 from tests.support.workshop import ALICE, BOB

@@ -28,7 +28,7 @@ from shared.model.caller import Caller, Scope
 from shared.model.file import File
 from shared.model.layout import Layout
 from shared.services.copies import CopyService, NewCopy
-from shared.services.files import keys_of
+from shared.services.forgetting import keys_of
 from shared.services.sweeping import SweepService
 from tests.support import servers, weather
 from tests.support.factory import UPLOADS, Factory, a_factory

@@ -24,7 +24,7 @@ from shared.adapters.objects_s3 import S3Objects
 from shared.config import BadSettings, read_settings
 from shared.errors import Unavailable
 from shared.ports import ObjectStore
-from shared.wiring import build_objects
+from shared.wiring_parts import build_objects
 from tests.support import servers
 from tests.support.objects import KEY, content, put
 from tests.support.waiting import eventually

@@ -12,7 +12,8 @@ import pytest
 from shared.adapters.client_s3 import S3Place
 from shared.errors import NotFound, Unprocessable
 from shared.model.file import File, FileQuery
-from shared.services.files import FileService, keys_of
+from shared.services.files import FileService
+from shared.services.forgetting import keys_of
 from tests.support import servers, weather
 from tests.support.factory import Factory, a_factory
 from tests.support.pictures import a_png

@@ -5,7 +5,7 @@ from datetime import timedelta
 from shared.model.file import File
 from shared.model.predecessors import GATEWAY
 from shared.model.webhook import EventType
-from shared.services.files import forget
+from shared.services.forgetting import forget
 from shared.services.sweeps.runs import Run, Sweeper
 
 
