@@ -18,9 +18,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from shared.adapters.records_sql_audits import SqlAuditRows
 from shared.adapters.records_sql_direct import SqlDirectRows
 from shared.adapters.records_sql_expected import SqlExpectedRows
-from shared.adapters.records_sql_files import SqlFileRows, SqlQuotaRows
+from shared.adapters.records_sql_files import SqlFileRows
 from shared.adapters.records_sql_jobs import SqlJobRows, SqlLeaseRows
 from shared.adapters.records_sql_objects import SqlObjectRows
+from shared.adapters.records_sql_quotas import SqlQuotaRows
 from shared.adapters.records_sql_steps import SqlStepRows
 from shared.adapters.records_sql_uploads import SqlChunkRows, SqlUploadRows
 from shared.adapters.records_sql_webhooks import SqlWebhookRows

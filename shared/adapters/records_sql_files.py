@@ -1,4 +1,4 @@
-"""Rows of files with their thumbnails, and of quotas."""
+"""Rows of files with their thumbnails."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,8 @@ from sqlalchemy import (
     update,
 )
 
-from shared.adapters.sql_rows import insert_unless_there, value
+from shared.adapters.records_sql_quotas import begin_counting
+from shared.adapters.sql_rows import value
 from shared.adapters.sql_time import db_now
 from shared.adapters.tables import file_tags, files, quotas, thumbnails
 from shared.model.file import File, FileQuery, Thumbnail
@@ -159,7 +160,7 @@ class SqlFileRows:
             self._connection.execute(insert(file_tags), rows)
 
     def _next_number(self, tenant: str) -> int:
-        _begin_counting(self._connection, tenant)
+        begin_counting(self._connection, tenant)
         counted = update(quotas).where(quotas.c.tenant == tenant)
         counted = counted.values(last_number=quotas.c.last_number + 1)
         number: int = self._connection.execute(counted.returning(quotas.c.last_number)).scalar_one()
@@ -176,48 +177,6 @@ class SqlFileRows:
             columns = {name: each[name] for name in each if name != "file_id"}
             small[each["file_id"]].append(Thumbnail(**columns))
         return [_file(row, small[row["id"]]) for row in rows]
-
-
-class SqlQuotaRows:
-    """`used` counts the bytes of files, `reserved` those that open uploads may still become."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def reserve(self, tenant: str, size: int) -> bool:
-        _begin_counting(self._connection, tenant)
-        fits = or_(
-            quotas.c.limit_bytes.is_(None),
-            quotas.c.used + quotas.c.reserved + size <= quotas.c.limit_bytes,
-        )
-        statement = (
-            update(quotas)
-            .where(quotas.c.tenant == tenant, fits)
-            .values(reserved=quotas.c.reserved + size)
-        )
-        return self._connection.execute(statement).rowcount == 1
-
-    def release(self, tenant: str, size: int) -> None:
-        self._add(tenant, used=0, reserved=-size)
-
-    def use(self, tenant: str, size: int, reserved: int) -> None:
-        self._add(tenant, used=size, reserved=-reserved)
-
-    def free(self, tenant: str, size: int) -> None:
-        self._add(tenant, used=-size, reserved=0)
-
-    def _add(self, tenant: str, *, used: int, reserved: int) -> None:
-        statement = (
-            update(quotas)
-            .where(quotas.c.tenant == tenant)
-            .values(used=quotas.c.used + used, reserved=quotas.c.reserved + reserved)
-        )
-        self._connection.execute(statement)
-
-
-def _begin_counting(connection: Connection, tenant: str) -> None:
-    """Make the row in which all that a tenant has is counted, where it is missing."""
-    insert_unless_there(connection, quotas, [{"tenant": tenant, "used": 0, "reserved": 0}])
 
 
 def _is_in_time() -> ColumnElement[bool]:

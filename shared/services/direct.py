@@ -113,6 +113,8 @@ class DirectService:
             upload = None if intent is None else rows.uploads.find(intent.upload_id)
             if upload is None or not caller.sees(tenant=upload.tenant, owner=upload.owner):
                 return None
+            if upload.state is UploadState.READY:
+                return None  # its file was there, and is not any more
             job = rows.jobs.of_upload(upload.id)
         return self.adopt(upload) if job is None and upload.is_receiving_directly else job
 

@@ -56,14 +56,14 @@ def keys_not_remembered() -> None:
 
 def room_not_released() -> None:
     """What has ended keeps its room."""
-    from shared.adapters.records_sql_files import SqlQuotaRows
+    from shared.adapters.records_sql_quotas import SqlQuotaRows
 
     SqlQuotaRows.release = lambda self, tenant, size: None  # type: ignore[method-assign]
 
 
 def quota_not_asked() -> None:
     """Room is given whether it is there or not: it was looked for before."""
-    from shared.adapters.records_sql_files import SqlQuotaRows
+    from shared.adapters.records_sql_quotas import SqlQuotaRows
 
     asked = SqlQuotaRows.reserve
 
