@@ -2,9 +2,14 @@
 
 import resource
 import sys
+from importlib import import_module
 from typing import Final
 
 from shared.config import BadSettings, settings
+
+# Once, before the fork: a process is there, or back, a second earlier. The application itself is made
+# after it.
+import_module("web.app")
 
 _MOST_FILES: Final = 8192  # more than that many is of no use here
 _FILES_OF_A_THREAD: Final = 7  # its client, staging, the database, Redis twice, the store, a spare
