@@ -4,7 +4,6 @@ import click
 
 from shared.adapters.migrate import migrate as bring_up
 from shared.config import settings
-from shared.wiring_parts import build_objects
 
 
 @click.command()
@@ -18,7 +17,9 @@ def migrate() -> None:
 @click.command()
 def make_bucket() -> None:
     """Make the bucket and allow browsers to use it; for a store of your own, embedded or not."""
-    from shared.adapters.objects_s3 import S3Objects  # noqa: PLC0415  # boto3 only where it is used
+    # What speaks to stores takes half a second to import, and `migrate` needs none of it.
+    from shared.adapters.objects_s3 import S3Objects  # noqa: PLC0415
+    from shared.wiring_parts import build_objects  # noqa: PLC0415
 
     objects = build_objects(settings())
     if isinstance(objects, S3Objects):
