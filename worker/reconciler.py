@@ -5,8 +5,9 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from shared import logs
 from shared.config import Settings, settings
@@ -19,26 +20,17 @@ log = logging.getLogger(__name__)
 _LEASE_ROUNDS: Final = 3
 
 
-class Rounds(Protocol):
-    def round(self) -> object: ...
-
-
 def main() -> None:
     logs.set_up(settings().log_level, settings().log_format)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     services = build(settings())
-    rounds = made(settings(), services)
+    reconciler, every = made(settings(), services), timedelta(seconds=settings().adopt_seconds)
     # In a thread of its own: a store that hangs must not hold up what rings for forgotten work.
-    adopting = threading.Thread(
-        target=run,
-        args=(services.adoption, settings().adopt_seconds, stop),
-        name="adopting",
-        daemon=True,
-    )
-    adopting.start()
-    run(rounds, settings().reconcile_seconds, stop)
+    rounds = (services.adoption.round, lambda: every, every, stop)
+    threading.Thread(target=repeat, args=rounds, name="adopting", daemon=True).start()
+    run(reconciler, stop)
 
 
 def made(chosen: Settings, services: Services) -> Reconciler:
@@ -55,17 +47,32 @@ def made(chosen: Settings, services: Services) -> Reconciler:
     )
 
 
-def run(work: Rounds, pause_seconds: float, stop: threading.Event) -> None:
-    """Do a round every `pause_seconds` until `stop`; an outage is waited out, and so is a bug."""
-    log.info("rounds_begun", extra={"work": type(work).__name__})
+def run(reconciler: Reconciler, stop: threading.Event) -> None:
+    """Do a round at each `pause` until `stop`, and when a lease runs out."""
+    log.info("reconciler_started")
+    repeat(reconciler.round, reconciler.rest, reconciler.pause, stop)
+
+
+def repeat(
+    work: Callable[[], object],
+    rest: Callable[[], timedelta],
+    pause: timedelta,
+    stop: threading.Event,
+) -> None:
+    """Do `work` until `stop`, with a `rest` between, or a `pause` when it could not be done.
+
+    An outage is waited out, and so is a bug.
+    """
     while not stop.is_set():
+        wait = pause
         try:
-            work.round()
+            work()
+            wait = rest()
         except Unavailable as outage:
             log.warning("round_not_done", extra={"code": outage.code})
-        except Exception:  # nobody else rings for forgotten work; the next round may not meet it
+        except Exception:  # nobody else does it; the next round may not meet it
             log.exception("round_failed")
-        stop.wait(pause_seconds)
+        stop.wait(wait.total_seconds())
 
 
 if __name__ == "__main__":

@@ -112,6 +112,12 @@ class SqlJobRows:
     def lapsed(self) -> int:
         return self._connection.execute(select(func.count()).where(_lapsed())).scalar_one()
 
+    def next_lapse(self) -> timedelta | None:
+        held = and_(jobs.c.state == JobState.RUNNING, jobs.c.lease_until >= db_now())
+        statement = select(func.min(jobs.c.lease_until), db_now()).where(held)
+        until, now = self._connection.execute(statement).one()
+        return None if until is None else max(until - now, timedelta())
+
     def drop(self, job_ids: Sequence[str]) -> None:
         self._connection.execute(delete(jobs).where(jobs.c.id.in_(job_ids)))
 

@@ -53,6 +53,10 @@ class JobRows(Protocol):
         """Return how many jobs run under a lease that ran out."""
         ...
 
+    def next_lapse(self) -> timedelta | None:
+        """Return after which time the next lease runs out; None when none is held."""
+        ...
+
     def drop(self, job_ids: Sequence[str]) -> None: ...
 
 

@@ -29,6 +29,8 @@ _LEASE_NAME: Final = "reconciler"
 _BATCH: Final = 500
 # Of a lease. A heartbeat is that much at most, and so an outage that ends leases twice as long at least.
 _SHARE: Final = 1 / 3
+_TICK: Final = timedelta(milliseconds=1)  # times of rows are whole ones: it has to be over
+_SHORTEST: Final = timedelta(milliseconds=50)  # many leases may run out one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,17 @@ class Reconciler:
         if done != Reconciled():
             log.info("work_reconciled", extra=asdict(done))
         return done
+
+    def rest(self) -> timedelta:
+        """Return how long to wait for the next round: until a lease runs out, `pause` at most.
+
+        Who lives extends a lease long before that, so only the dead make rounds more frequent.
+        """
+        with self.records.read() as rows:
+            lapse = rows.jobs.next_lapse()
+        if lapse is None:
+            return self.pause
+        return min(self.pause, max(lapse + _TICK, _SHORTEST))
 
     def _queue_jobless(self) -> int:
         """Give a job to uploads that were sealed without one: it is their only way on."""

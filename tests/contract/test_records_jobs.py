@@ -241,6 +241,21 @@ def test_lapsed_counts_what_runs_under_a_lease_that_ran_out(rows: Transaction) -
     assert rows.jobs.lapsed() == 2
 
 
+def test_the_next_lapse_is_of_the_lease_that_runs_out_first(rows: Transaction) -> None:
+    rows.jobs.add(a_job())
+    a_claim(rows, lease=OVER)
+    assert rows.jobs.next_lapse() is None
+    a_claim(rows, lease=2 * HOUR)
+    a_claim(rows, lease=HOUR)
+    ended = a_claim(rows, lease=HOUR / 2)
+    rows.jobs.advance(ended.id, Event.GIVE_UP, fence=ended.fence)
+
+    lapse = rows.jobs.next_lapse()
+
+    assert lapse is not None
+    assert HOUR - timedelta(minutes=1) < lapse <= HOUR
+
+
 def test_dropped_jobs_are_gone(rows: Transaction) -> None:
     one, two = (rows.jobs.add(a_job()) for _ in range(2))
 

@@ -194,8 +194,8 @@ def test_a_live_worker_on_its_last_attempt_outlives_an_outage_longer_than_its_le
     with a_cable(postgres_rows) as cable, a_factory(tmp_path, cable.url, claims=rules) as factory:
         job = factory.received(b"hello world")
         claim = factory.claim(job)
-        rounds = factory.reconciler(lease=lease)
-        thread = threading.Thread(target=reconciler.run, args=(rounds, 0.02, stop))
+        rounds = factory.reconciler(lease=lease, pause=timedelta(seconds=0.02))
+        thread = threading.Thread(target=reconciler.run, args=(rounds, stop))
         with Watch(factory.claims, claim, lambda: False) as watch:
             thread.start()
             cable.cut()
@@ -210,6 +210,27 @@ def test_a_live_worker_on_its_last_attempt_outlives_an_outage_longer_than_its_le
 
     assert (live.state, live.fence, live.attempts) == (JobState.RUNNING, 1, 1)
     assert buried
+
+
+def test_who_died_is_rung_for_as_soon_as_the_lease_runs_out(
+    database_url: str, tmp_path: Path
+) -> None:
+    lease = timedelta(seconds=1)
+    rules, stop = ClaimRules(lease, lease / 3, max_attempts=3), threading.Event()
+    with a_factory(tmp_path, database_url, claims=rules) as factory:
+        job = factory.received(b"hello world")
+        factory.bell.processed.clear()
+        factory.claim(job)
+        rounds = factory.reconciler(lease=HOUR, pause=HOUR)
+        thread = threading.Thread(target=reconciler.run, args=(rounds, stop))
+        thread.start()
+        try:
+            eventually(lambda: factory.bell.processed, 5)
+        finally:
+            stop.set()
+            thread.join()
+
+    assert factory.bell.processed == [job.id]
 
 
 def test_a_broker_that_does_not_answer_is_not_rung(factory: Factory, job: Job) -> None:

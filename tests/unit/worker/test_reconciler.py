@@ -32,9 +32,10 @@ def test_neither_an_outage_nor_a_bug_ends_the_rounds(caplog: pytest.LogCaptureFi
     outage = Unavailable("records", "The database does not answer.")
     records = BrokenRecords(stop, outage, RuntimeError("a bug"), KeyError("another"), outage)
     nobody = cast("Any", None)
-    reconciler = Reconciler(cast("Any", records), nobody, nobody, nobody, "me", LATER, LATER, LATER)
+    windows = (LATER, LATER, LATER, timedelta(milliseconds=1))
+    reconciler = Reconciler(cast("Any", records), nobody, nobody, nobody, "me", *windows)
 
-    run(reconciler, 0.001, stop)
+    run(reconciler, stop)
 
     assert records.faults == []
     failed = [each for each in caplog.records if each.getMessage() == "round_failed"]
