@@ -12,6 +12,7 @@ from typing import Final
 import psutil
 
 from tests.drills.load import Work
+from tests.drills.restless import SECOND
 from tests.drills.rig import Rig, embedded_in, environment_of
 from tests.support.servers import running
 from tests.support.stack import ROOT
@@ -72,6 +73,32 @@ class Toll:
 
         return work
 
+    def one_by_one(self, parts: Sequence[str], times: int, done: threading.Event) -> Work:
+        """Kill who is at work, so often, each when nobody is dead any more and no job is theirs.
+
+        A child and all of its part by turns; then `done`.
+        """
+
+        def work(over: threading.Event) -> None:
+            for number in range(times):
+                part, pid = eventually(lambda: self._in_peace(parts), _BACK_SECONDS) or ("", 0)
+                if over.is_set():
+                    return
+                if number % 2:
+                    self.strike(part)
+                else:
+                    self._killed([psutil.Process(pid)])
+                    self.kills += 1
+            done.set()
+
+        return work
+
+    def _in_peace(self, parts: Sequence[str]) -> tuple[str, int] | None:
+        """Return who is at work, part and process, when all are back and no dead one has a job."""
+        at_work = working(self.rig)
+        is_over = self._all_back(parts) and not any(pid in self.died for _, pid in at_work)
+        return self.rig.said.choice(at_work) if is_over and at_work else None
+
     def strike(self, part: str, *, children: bool = False, beside: Sequence[str] = ()) -> None:
         if children:
             eventually(lambda: self._killed(self._a_child(part)), _BACK_SECONDS)
@@ -106,6 +133,13 @@ class Toll:
             return [] if leader is None else [self.rig.said.choice(leader.children())]
         except (IndexError, psutil.Error):  # there is none now
             return []
+
+
+def working(rig: Rig) -> list[tuple[str, int]]:
+    """Return the part and the process of each claim that is held; workers have to sign them."""
+    held = rig.checker.rows("SELECT worker FROM jobs WHERE state = 'running'")
+    signed = [row["worker"].partition("/")[0].rpartition(":") for row in held]
+    return [(SECOND if OTHER_NODE in node else "worker", int(pid)) for node, _, pid in signed]
 
 
 def keeping_up(rig: Rig, most: int = 4) -> Callable[[], bool]:

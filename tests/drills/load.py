@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -48,7 +48,9 @@ class Clients:
                 pool.submit(self.upload, number, is_large=large > 0 and number % large == 0)
                 for number in range(first, first + count)
             ]
-            return [work.result() for work in works]
+            wait(works, return_when=FIRST_EXCEPTION)
+            pool.shutdown(wait=False, cancel_futures=True)  # one that fails is enough
+            return [work.result() for work in works if not work.cancelled()]
 
     def upload_until(
         self,

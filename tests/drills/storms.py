@@ -47,9 +47,10 @@ class Storm:
             self._troubles, self.is_dark, self.calls = (), False, 0
 
     def comes(self, troubles: Sequence[Trouble]) -> None:
-        """Hurt requests from now on; calls are counted anew."""
+        """Hurt requests from now on; calls and hurts are counted anew."""
         with self._lock:
             self._troubles, self.calls = tuple(troubles), 0
+            self.hurt.clear()
 
     def _drawn(self, call: Call) -> Trouble | None:
         with self._lock:

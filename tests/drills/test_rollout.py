@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from tests.drills.fleet import keeping_up, starts, told_to_stop, wait_until_back
 from tests.drills.halves import SIZE, half_sent
 from tests.drills.load import Work, meanwhile
 from tests.drills.restless import SECOND
-from tests.drills.rig import Rig, a_rig
+from tests.drills.rig import ASIDE, Rig, a_rig
 from tests.drills.timeline import in_words, judged, waits
 from tests.support.api import Api
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(1800)
 OUT_SECONDS = 25.0
@@ -24,48 +25,54 @@ PARTS = ("worker", "worker-io", "web")
 GOOD = {0, 200, 201, 202, 503}
 
 
-def test_a_roll_out_fails_no_upload(tmp_path: Path, seed: int, *, is_long: bool) -> None:
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory, shared_seed: int) -> Iterator[Rig]:
+    folder = tmp_path_factory.mktemp("rollout")
+    with a_rig(folder, shared_seed, sabotage="dawdling", without=(SECOND, *ASIDE)) as rig:
+        yield rig
+
+
+def test_a_roll_out_fails_no_upload(rig: Rig, *, is_long: bool) -> None:
     uploads, rounds = (600, 10) if is_long else (20, 1)
-    with a_rig(tmp_path, seed, sabotage="dawdling", without=(SECOND, "beat", "flower")) as rig:
-        rolled, done = Rolled(rig), threading.Event()
-        with meanwhile(rolled.out(PARTS, rounds, done)):
-            upload_until(rig, done.is_set, uploads)
-            rig.settle()
-        verdict, ends = judged(rig), outcomes(rig)
+    rolled, done = Rolled(rig), threading.Event()
+    with meanwhile(rolled.out(PARTS, rounds, done)):
+        upload_until(rig, done.is_set, uploads)
+        rig.settle()
+    verdict, ends = judged(rig), outcomes(rig)
 
-        for part in PARTS:
-            print(f"{part} was out after {in_words(rolled.took(part))}")
-        print(f"{verdict}\n{dict(ends)}; {rig.clients.statuses}; jobs: {in_words(waits(rig))}")
-        assert verdict.breaches == []
-        assert verdict.counts["jobs succeeded"] == verdict.counts["uploads"]
-        assert (verdict.counts["most attempts"], ends["lost"]) == (1, 0)
-        assert rig.clients.statuses.keys() <= GOOD
-        assert max(took for _, took in rolled.times) <= OUT_SECONDS
+    for part in PARTS:
+        print(f"{part} was out after {in_words(rolled.took(part))}")
+    print(f"{verdict}\n{dict(ends)}; {rig.clients.statuses}; jobs: {in_words(waits(rig))}")
+    assert verdict.breaches == []
+    assert verdict.counts["jobs succeeded"] == verdict.counts["uploads"]
+    assert (verdict.counts["most attempts"], ends["lost"]) == (1, 0)
+    assert rig.clients.statuses.keys() <= GOOD
+    assert max(took for _, took in rolled.times) <= OUT_SECONDS
 
 
-def test_a_body_on_its_way_is_taken_before_the_web_goes(tmp_path: Path, seed: int) -> None:
-    with a_rig(tmp_path, seed) as rig:
-        body = b"b" * SIZE
-        with Api(rig.stack.base_url, rig.clients.token) as api:
-            opened = api.open_upload("late.txt", size=SIZE, chunk_size=SIZE)
-        with half_sent(rig, opened["id"], body) as line, ThreadPoolExecutor(1) as pool:
-            gone = pool.submit(told_to_stop, rig, "web")
-            threading.Event().wait(LATE_SECONDS)
-            line.sendall(body[SIZE // 2 :])
-            said = line.recv(4096)
-            took = gone.result()
+def test_a_body_on_its_way_is_taken_before_the_web_goes(rig: Rig) -> None:
+    body, before = b"b" * SIZE, starts(rig, "web")
+    with Api(rig.stack.base_url, rig.clients.token) as api:
+        opened = api.open_upload("late.txt", size=SIZE, chunk_size=SIZE)
+    with half_sent(rig, opened["id"], body) as line, ThreadPoolExecutor(1) as pool:
+        gone = pool.submit(told_to_stop, rig, "web")
+        threading.Event().wait(LATE_SECONDS)
+        line.sendall(body[SIZE // 2 :])
+        said = line.recv(4096)
+        took = gone.result()
+    wait_until_back(rig, "web", before)
 
-        print(f"the web was out after {took:.2f} s")
-        assert said.startswith(b"HTTP/1.1 200 "), said
-        assert LATE_SECONDS <= took <= OUT_SECONDS
+    print(f"the web was out after {took:.2f} s")
+    assert said.startswith(b"HTTP/1.1 200 "), said
+    assert LATE_SECONDS <= took <= OUT_SECONDS
 
 
 def test_workers_that_keep_their_jobs_turn_the_drill_red(tmp_path: Path, seed: int) -> None:
-    with a_rig(tmp_path, seed, sabotage="hand-back-off,dawdling") as rig:
-        rolled, done = Rolled(rig), threading.Event()
-        with meanwhile(rolled.out(("worker",), 2, done)):
-            upload_until(rig, done.is_set, 1)
-            rig.settle()
+    with a_rig(tmp_path, seed, sabotage="hand-back-off,lingering") as rig:
+        rig.clients.upload_all(8)
+        eventually(lambda: rig.checker.rows("SELECT 1 FROM jobs WHERE state = 'running'"))
+        told_to_stop(rig, "worker")
+        rig.settle()
 
         assert outcomes(rig)["lost"] > 0
 

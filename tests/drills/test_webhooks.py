@@ -15,7 +15,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.drills.fleet import Toll, keeping_up
 from tests.drills.load import meanwhile
 from tests.drills.restless import SECOND
-from tests.drills.rig import Rig, a_rig
+from tests.drills.rig import ASIDE, Rig, a_rig
 from tests.drills.timeline import in_words, percentile
 from tests.support.api import Api, answered
 from tests.support.receiver import Call, Handler, Receiver, Reply, a_receiver, answer, hangs
@@ -23,7 +23,7 @@ from tests.support.servers import free_port
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(1800)
-WITHOUT: Final = (SECOND, "beat", "flower")
+WITHOUT: Final = (SECOND, *ASIDE)
 HURRY: Final = "hurried-webhooks"
 SETTLED_SECONDS: Final = 900.0  # a receiver hears one thing at a time
 DELAYED_SECONDS: Final = 1.0
@@ -65,43 +65,51 @@ class Listener:
         return sum(heard.values()) / max(1, len(heard))
 
 
-def test_each_event_is_told_whatever_receivers_do(
-    tmp_path: Path, seed: int, *, is_long: bool
-) -> None:
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory, shared_seed: int) -> Iterator[Rig]:
+    folder = tmp_path_factory.mktemp("webhooks")
+    with a_rig(folder, shared_seed, sabotage=HURRY, without=WITHOUT) as rig:
+        yield rig
+
+
+def test_each_event_is_told_whatever_receivers_do(rig: Rig, *, is_long: bool) -> None:
     events, kills = (1000, 20) if is_long else (12, 1)
-    with a_rig(tmp_path, seed, sabotage=HURRY, without=WITHOUT) as rig, ExitStack() as open_:
+    with ExitStack() as open_:
         inside = open_.enter_context(a_receiver())
         moody, leaving = (open_.enter_context(listening(rig)) for _ in range(2))
-        dead = nobody_listens(rig)
+        dead = open_.enter_context(nobody_listening(rig))
         moody.receiver.says(*moods(rig.said, 50 * events, moody, inside))
         leaving.receiver.says(*moods(rig.said, events // 2, leaving, inside))
         leaving.receiver.says(noted(leaving, 410))
-        toll = Toll(rig)
+        toll, before = Toll(rig), len(rig.ledger.entries)
         with meanwhile(toll.strikes(["worker-io"], kills, (1.0, 3.0))):
             rig.clients.upload_until(
-                lambda: toll.is_paid, at_least=events, at_once=1, may_go_on=keeping_up(rig)
+                lambda: toll.is_paid,
+                at_least=events,
+                at_once=1,
+                first=before,
+                may_go_on=keeping_up(rig),
             )
             settle(rig)
         breaches = [*moody.breaches(rows_of(rig, moody)), *leaving.breaches(rows_of(rig, leaving))]
         states = Counter(row["state"] for row in rows_of(rig, moody))
         after = told_after(rows_of(rig, moody))
 
-        print(f"{len(rig.ledger.entries)} events; {dict(states)}; {kills} kills; {in_words(after)}")
+        count = len(rig.ledger.entries) - before
+        print(f"{count} events; {dict(states)}; {kills} kills; {in_words(after)}")
         print(
             f"heard {moody.per_event():.2f} times each; the one that left {leaving.per_event():.2f}"
         )
         assert breaches == []
-        assert len(rows_of(rig, moody)) == len(rig.ledger.entries)
+        assert len(rows_of(rig, moody)) == count
         assert inside.calls == []
         assert is_put_aside(rig, leaving.webhook_id)
         assert rig.checker.rows(DELIVERED, id=dead) == []
 
 
-def test_calm_receivers_hear_once_and_wait_for_no_dead_one(
-    tmp_path: Path, seed: int, *, is_long: bool
-) -> None:
+def test_calm_receivers_hear_once_and_wait_for_no_dead_one(rig: Rig, *, is_long: bool) -> None:
     events = 300 if is_long else 20
-    with a_rig(tmp_path, seed, sabotage=HURRY, without=WITHOUT) as rig, ExitStack() as open_:
+    with ExitStack() as open_:
         calm = [open_.enter_context(listening(rig)) for _ in range(2)]
         before = told_in(rig, calm, events)
         slow = open_.enter_context(listening(rig))
@@ -132,9 +140,8 @@ def test_a_sender_content_with_any_answer_turns_the_drill_red(tmp_path: Path, se
 
 @contextmanager
 def listening(rig: Rig) -> Iterator[Listener]:
-    """Register a receiver that takes everything, until it is told what to say."""
-    with a_receiver() as receiver:
-        webhook = registered(rig, receiver.url())
+    """Register a receiver that takes everything, until it is told what to say or the block ends."""
+    with a_receiver() as receiver, registered(rig, receiver.url()) as webhook:
         listener = Listener(receiver, webhook["id"], webhook["secret"])
         receiver.next_reply = lambda: (  # type: ignore[method-assign]  # it notes what it says
             receiver._replies.popleft() if receiver._replies else noted(listener, 204)
@@ -151,13 +158,20 @@ def is_signed(call: Call, secret: str) -> bool:
     return signature in said["webhook-signature"].split() and late < LATE_SECONDS
 
 
-def nobody_listens(rig: Rig) -> str:
-    return str(registered(rig, f"http://127.0.0.1:{free_port()}/hook")["id"])
+@contextmanager
+def nobody_listening(rig: Rig) -> Iterator[str]:
+    with registered(rig, f"http://127.0.0.1:{free_port()}/hook") as webhook:
+        yield str(webhook["id"])
 
 
-def registered(rig: Rig, url: str) -> dict[str, Any]:
+@contextmanager
+def registered(rig: Rig, url: str) -> Iterator[dict[str, Any]]:
     with Api(rig.stack.base_url, rig.clients.token) as api:
-        return answered(api.post("/api/v1/webhooks", json={"url": url, "events": EVENTS}), 201)
+        webhook = answered(api.post("/api/v1/webhooks", json={"url": url, "events": EVENTS}), 201)
+        try:
+            yield webhook
+        finally:
+            assert api.delete(f"/api/v1/webhooks/{webhook['id']}").status_code == 204
 
 
 def noted(listener: Listener, status: int, **headers: Any) -> Reply:
