@@ -6,6 +6,7 @@ A probe never waits longer than a second or two, and answers `False` for any fai
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPException
+from itertools import cycle
 from typing import Final
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
@@ -92,13 +93,18 @@ def http_text(url: str) -> str:
 
 
 def celery_answers(broker: str, node: str) -> Probe:
-    """The node answers a ping over the broker, so it consumes."""
+    """The node answers a ping over the broker, so it consumes.
+
+    A ping that is sent before the node listens is lost. So most are waited for briefly, or it, and who
+    is asked after it, would seem ready up to a second late; a busy host answers the patient ones.
+    """
+    patience = cycle((0.2, 0.2, 0.2, PATIENCE_SECONDS))
     options = {"socket_timeout": 5, "socket_connect_timeout": PATIENCE_SECONDS}
     app = Celery(broker=broker, set_as_current=False, broker_transport_options=options)
 
     def probe() -> bool:
         try:
-            return bool(app.control.ping(destination=[node], timeout=PATIENCE_SECONDS))
+            return bool(app.control.ping(destination=[node], timeout=next(patience)))
         except (OperationalError, redis.RedisError, OSError):
             return False
 

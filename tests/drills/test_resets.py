@@ -21,12 +21,13 @@ def test_connections_that_break_lose_and_double_nothing(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
     uploads, kills = (1000, 20) if is_long else (80, 2)
+    every = (3.0, 6.0) if is_long else (1.5, 3.0)
     with (
         a_rig(tmp_path, seed) as rig,
         a_ragged_way(rig.stack.base_url, MOST_BYTES, rig.said) as way,
     ):
         toll, clients = Toll(rig), replace(rig.clients, base_url=way.url)
-        with meanwhile(toll.strikes(["web"], kills, (3.0, 6.0))):
+        with meanwhile(toll.strikes(["web"], kills, every)):
             clients.upload_until(lambda: toll.is_paid, at_least=uploads, at_once=16)
         settled = rig.settle()
         verdict = judged(rig)
@@ -44,7 +45,7 @@ def test_connections_that_break_lose_and_double_nothing(
 def test_a_web_that_takes_cut_bodies_turns_the_drill_red(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "PATIENCE_SECONDS", 10.0)
+    monkeypatch.setattr(load, "PATIENCE_SECONDS", 5.0)
     with (
         a_rig(tmp_path, seed, sabotage="cut-bodies-taken") as rig,
         a_ragged_way(rig.stack.base_url, MOST_BYTES // 2, rig.said) as way,
