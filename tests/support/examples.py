@@ -1,7 +1,7 @@
 """Runs what a document shows, as it stands but for where the service is.
 
 Shell with the real curl, Python with `requests`, and what a page's script does in Node: there
-`fileInput` holds the file, and a path is of the service.
+`fileInput` holds the file, as does any element of the document, and a path is of the service.
 """
 
 import shutil
@@ -19,9 +19,11 @@ _SECONDS: Final = 60
 _PAGE: Final = """\
 import {{ File }} from "node:buffer";
 import {{ readFileSync }} from "node:fs";
-const fileInput = {{
+globalThis.fileInput = {{
   files: [new File([readFileSync("{filename}")], "{filename}", {{ type: "image/jpeg" }})],
 }};
+globalThis.document = {{ getElementById: () => globalThis.fileInput }};
+globalThis.token = "{token}";
 const fetched = globalThis.fetch;
 globalThis.fetch = (path, said) => fetched(new URL(path, "{base_url}"), said);
 """
@@ -44,11 +46,11 @@ class Desk:
     def python(self, example: str) -> str:
         return self._run((sys.executable, "-c", self._here(example)))
 
-    def javascript(self, example: str, *, filename: str = "example.jpg") -> str:
+    def javascript(self, example: str, *, filename: str = "example.jpg", token: str = "") -> str:
         node = shutil.which("node")
         if node is None:
             pytest.skip("there is no node: apt install nodejs")
-        page = _PAGE.format(filename=filename, base_url=self.base_url)
+        page = _PAGE.format(filename=filename, base_url=self.base_url, token=token)
         return self._run((node, "--input-type=module", "-e", page + self._here(example)))
 
     def _here(self, example: str) -> str:
