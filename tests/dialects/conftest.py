@@ -2,12 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from shared.adapters.client_s3 import S3Place
+from tests.support import servers
 from tests.support.api import Api
+from tests.support.front import Fronts, a_front
 from tests.support.stack import Stack
+from tests.support.weather import Weather, weather_before
 
 Clients = Callable[..., Api]
 
@@ -26,3 +32,16 @@ def clients(stack: Stack) -> Iterator[Clients]:
     yield new
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def sky(a_bucket: S3Place) -> Iterator[Weather]:
+    with weather_before(a_bucket) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def fronts(tmp_path: Path) -> Fronts:
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    servers.make_tables(url)
+    return partial(a_front, tmp_path, url)

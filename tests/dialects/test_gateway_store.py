@@ -2,8 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -12,16 +10,14 @@ import pytest
 from werkzeug.test import TestResponse
 
 from shared import logs
-from shared.adapters.client_s3 import S3Place
-from shared.adapters.clock_system import SystemClock
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.objects_s3_hurried import HurriedS3Objects
 from shared.model.file import File
 from shared.model.job import Job
 from shared.model.layout import Layout
-from tests.support import servers, weather
-from tests.support.front import Front, a_front
-from tests.support.weather import Weather, weather_before
+from tests.support import weather
+from tests.support.front import Front, Fronts, Hasty
+from tests.support.weather import Weather
 from tests.support.web import a_web
 from tests.support.workshop import ALICE
 
@@ -37,35 +33,6 @@ ROUTES: Final = (
     ("GET", "list"),
     ("DELETE", "{key}"),
 )
-Fronts = Callable[..., AbstractContextManager[Front]]
-
-
-class Hasty(SystemClock):
-    """A clock that has waited as soon as it is told to; meanwhile something may happen."""
-
-    def __init__(self) -> None:
-        self.meanwhile: Callable[[], object] = lambda: None
-        self._waited = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self._waited
-
-    def wait(self, seconds: float) -> None:
-        self._waited += seconds
-        self.meanwhile()
-
-
-@pytest.fixture
-def sky(a_bucket: S3Place) -> Iterator[Weather]:
-    with weather_before(a_bucket) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def fronts(tmp_path: Path) -> Fronts:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    return partial(a_front, tmp_path, url)
 
 
 @pytest.fixture

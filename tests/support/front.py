@@ -1,8 +1,8 @@
 """The web application over a factory: real rows and store, tokens, and no server between."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
+from shared.adapters.clock_system import SystemClock
 from shared.model.file import File
 from shared.ports import Clock, ObjectStore
 from shared.services.drafting import UploadRules
@@ -32,10 +33,11 @@ class Front:
         path: str,
         *,
         sub: str = "alice",
+        tenant: str = "default",
         headers: dict[str, str] | None = None,
         **said: Any,
     ) -> TestResponse:
-        claims = {"sub": sub, "exp": int(time.time()) + 60}
+        claims = {"sub": sub, "tenant": tenant, "exp": int(time.time()) + 60}
         token = jwt.encode(claims, _SECRET, algorithm="HS256")
         named = {"Authorization": f"Bearer {token}", **(headers or {})}
         return self.client.open(path, method=method, headers=named, buffered=True, **said)
@@ -51,6 +53,21 @@ class Front:
         file = self.factory.file(job)
         assert file is not None
         return file
+
+
+class Hasty(SystemClock):
+    """A clock that has waited as soon as it is told to; meanwhile something may happen."""
+
+    def __init__(self) -> None:
+        self.meanwhile: Callable[[], object] = lambda: None
+        self._waited = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._waited
+
+    def wait(self, seconds: float) -> None:
+        self._waited += seconds
+        self.meanwhile()
 
 
 @contextmanager
@@ -73,3 +90,6 @@ def a_front(
             services = replace(services, clock=clock, jobs=jobs)
         app = create_app(services.settings, services)
         yield Front(factory, app.test_client())
+
+
+Fronts = Callable[..., AbstractContextManager[Front]]
