@@ -226,6 +226,22 @@ def test_a_name_whose_file_is_there_is_taken(client: Api) -> None:
     stored_in_chunks(client, mp3(3))
 
 
+@pytest.mark.parametrize(("query", "body"), [("", {"replace": True}), ("?replace=true", {})])
+def test_a_file_that_is_there_gives_way_when_that_is_said(
+    client: Api, query: str, body: dict[str, bool]
+) -> None:
+    old, _ = stored_in_chunks(client, mp3())
+    asked = {"main_service_file_id": 123, "original_file_name": "audio.mp3", **body}
+
+    again = said(client.post(f"/upload/init{query}", json=asked), 200)["data"]
+    sent(client, again["upload_session_id"], [mp3(3)])
+    told = said(complete(client, again["upload_session_id"], 1), 200)
+
+    assert listed(client) == [told["data"]["file_path_on_upload_service"]]
+    assert content_of(client, again["upload_session_id"]) == mp3(3)
+    assert client.download(old).status_code == 404
+
+
 def test_an_unfinished_session_is_cancelled_and_frees_what_it_held(
     client: Api, books: Books
 ) -> None:

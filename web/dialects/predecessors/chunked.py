@@ -26,7 +26,7 @@ from web.dialects.predecessors.submitting import file_of
 from web.errors import Refusal
 from web.limits import hold_slot, holds_slot
 from web.requests import whole_number
-from web.rest.inputs import Input, Text
+from web.rest.inputs import Input, ReplaceQuery, Text
 from web.services import services
 
 PREFIX: Final = "/upload"
@@ -51,6 +51,7 @@ Session = Annotated[Text, Field(min_length=1, max_length=64)]
 class InitIn(Input):
     main_service_file_id: FileNumber
     original_file_name: Annotated[Text, Field(min_length=1, max_length=1024)]
+    replace: bool = False
 
 
 class CompleteIn(Input):
@@ -69,13 +70,15 @@ bp = APIBlueprint("chunked", __name__, url_prefix=PREFIX, tag="Predecessors: chu
 @bp.post("/init")
 @bp.doc(hide=True)
 @bp.input(InitIn, arg_name="said")
-def init_session(said: InitIn) -> Any:
+@bp.input(ReplaceQuery, location="query", arg_name="query")
+def init_session(said: InitIn, query: ReplaceQuery) -> Any:
     new = NewUpload(
         said.original_file_name,
         reference=str(said.main_service_file_id),
         profile=PROFILE,
         layout=LAYOUT,
         restarts=True,
+        replace=said.replace or query.replace,
     )
     opened = services().uploads.open(caller(), new)
     return _success("Upload session initialized.", {"upload_session_id": opened.id})
