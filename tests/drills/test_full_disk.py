@@ -92,9 +92,9 @@ def test_workers_that_end_when_the_broker_refuses_turn_the_drill_red(
         ) as calm,
     ):
         rig, witness = witnessed(calm)
-        full_and_back(rig, witness, disk, bytes_filled, 0, broker_too=True)
+        full_and_back(rig, witness, disk, bytes_filled, 0, broker_too=True, until=deaths)
 
-        eventually(lambda: deaths(rig), 10)
+        assert deaths(rig) != []
 
 
 def test_with_short_writes_taken_for_whole_ones_the_drill_goes_red(
@@ -126,10 +126,11 @@ def full_and_back(
     first: int,
     *,
     broker_too: bool = False,
+    until: Callable[[Rig], object] | None = None,
 ) -> float:
     """Fill the disk in mid-load, and free it; return after how many seconds uploads go on.
 
-    With `broker_too` not before the broker refuses to write, too.
+    With `broker_too` not before the broker refuses to write, too; with `until` not before that.
     """
     before = len(witness.refusals)
     told = rig.clients.upload(first)
@@ -144,6 +145,8 @@ def full_and_back(
             eventually(lambda: status(rig) == 503, 3)  # it remembers for a second
             if broker_too:
                 eventually(lambda: "refuses to write" in asked(rig, "/readyz").text, 20, every=0.3)
+            if until is not None:
+                eventually(lambda: until(rig), 20)
         began = time.monotonic()
         eventually(lambda: status(rig) == 200, _BACK_SECONDS)
         rig.clients.upload(first + 100)

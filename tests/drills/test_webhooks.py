@@ -77,7 +77,8 @@ def test_each_event_is_told_whatever_receivers_do(rig: Rig, *, is_long: bool) ->
     with ExitStack() as open_:
         inside = open_.enter_context(a_receiver())
         moody, leaving = (open_.enter_context(listening(rig)) for _ in range(2))
-        dead = open_.enter_context(nobody_listening(rig))
+        nobody = f"http://127.0.0.1:{free_port()}/hook"
+        dead = str(open_.enter_context(registered(rig, nobody))["id"])
         moody.receiver.says(*moods(rig.said, 50 * events, moody, inside))
         leaving.receiver.says(*moods(rig.said, events // 2, leaving, inside))
         leaving.receiver.says(noted(leaving, 410))
@@ -156,12 +157,6 @@ def is_signed(call: Call, secret: str) -> bool:
     signature = Webhook(secret).sign(said["webhook-id"], signed_at, call.body.decode())
     late = abs(call.heard_at - signed_at.timestamp())
     return signature in said["webhook-signature"].split() and late < LATE_SECONDS
-
-
-@contextmanager
-def nobody_listening(rig: Rig) -> Iterator[str]:
-    with registered(rig, f"http://127.0.0.1:{free_port()}/hook") as webhook:
-        yield str(webhook["id"])
 
 
 @contextmanager
