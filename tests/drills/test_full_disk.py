@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
 import pytest
 import requests
+from redis import Redis, RedisError
 
 from tests.drills.ballast import bytes_filled, free_bytes, inodes_filled
 from tests.drills.restless import SECOND
@@ -144,7 +145,7 @@ def full_and_back(
             assert status(rig, told.upload_id) == 200  # who only reads is served
             eventually(lambda: status(rig) == 503, 3)  # it remembers for a second
             if broker_too:
-                eventually(lambda: "refuses to write" in asked(rig, "/readyz").text, 20, every=0.3)
+                eventually(lambda: broker_refuses(rig), 20, every=0.3)
             if until is not None:
                 eventually(lambda: until(rig), 20)
         began = time.monotonic()
@@ -154,6 +155,13 @@ def full_and_back(
         load.result()
     assert back <= _BACK_SECONDS
     return back
+
+
+def broker_refuses(rig: Rig) -> bool:
+    """Say whether it does; write more than the page it may have left, or it would not notice."""
+    with Redis.from_url(rig.stack.env["REDIS_URL"]) as client, suppress(RedisError):
+        client.set("drill", "x" * 16_384, ex=1)
+    return "refuses to write" in asked(rig, "/readyz").text
 
 
 def to_the_floor(disk: Path) -> AbstractContextManager[None]:
