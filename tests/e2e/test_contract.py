@@ -56,7 +56,9 @@ def test_every_documented_operation_does_what_it_is_for(
     alice.get(f"/api/v1/jobs?ids={job['id']}")
     alice.get(f"/api/v1/jobs/{job['id']}/events")
     refused(admin.post(f"/api/v1/jobs/{job['id']}/retry"), 409)
-    alice.delete(f"/api/v1/uploads/{alice.open_upload()['id']}")
+    straight = alice.open_upload(transfer="direct")["id"]
+    answered(alice.get(f"/api/v1/uploads/{straight}/targets"), 200)
+    alice.delete(f"/api/v1/uploads/{straight}")
     file = alice.stored(a_jpeg(64, 64), "beach.jpg")
     for path in ("", "/metadata", "/download", "/presigned-url", "/thumbnails/small"):
         assert alice.get(f"/api/v1/files/{file['id']}{path}").status_code == 200

@@ -179,5 +179,6 @@ FILLED: Final = {"/api/v1/jobs": f"/api/v1/jobs?ids={NOBODYS}"}
 BODIES: Final[dict[tuple[str, str], Any]] = {
     ("POST", "/api/v1/uploads"): {"filename": "notes.txt"},
     ("POST", f"/api/v1/uploads/{NOBODYS}/complete"): {},
+    ("POST", "/api/v1/files/delete"): {"ids": [NOBODYS]},
     ("POST", "/api/v1/webhooks"): {"url": "https://93.184.215.14/", "events": ["file.ready"]},
 }
