@@ -72,6 +72,13 @@ class SqlUploadRows:
         statement = update(uploads).where(uploads.c.id == upload_id).values(facts)
         self._connection.execute(statement)
 
+    def agree(self, upload_id: str, sha256: str) -> bool:
+        # Whoever claims the job, or retries it, reads the row after that.
+        waits = uploads.c.state.in_({UploadState.SEALED, UploadState.FAILED})
+        here = and_(uploads.c.id == upload_id, waits, uploads.c.sha256.is_(None))
+        statement = update(uploads).where(here).values(sha256=sha256)
+        return self._connection.execute(statement).rowcount == 1
+
     def remember(self, caller: tuple[str, str], key: str, fingerprint: str, upload_id: str) -> bool:
         tenant, owner = caller
         row = {

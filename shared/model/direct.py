@@ -4,19 +4,21 @@ Their bytes wait under a key of their own in the staging prefix, never under the
 numbered from 0 like chunks and have the same fixed places, S3 counts them from 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.errors import Unprocessable
+from shared.model import coverage
 from shared.model.coverage import layout_of
 from shared.model.policy import GIB, MIB
-from shared.model.upload import Upload
+from shared.model.upload import Chunk, Upload
 
 SMALLEST_PART: Final = 5 * MIB  # of all but the last: S3's bound
 LARGEST_PUT: Final = 5 * GIB  # of a body, whole or part: S3's bound
 MOST_PARTS: Final = 10_000
+LONGEST_PUT: Final = timedelta(days=1)  # that began while its link worked
 _ONE_PUT: Final = 64 * MIB  # up to here one request is as well as parts
 _PART: Final = 16 * MIB
 
@@ -64,6 +66,8 @@ def part_size(size: int | None, wanted: int | None) -> int:
     Raises `Unprocessable`.
     """
     if size is None:  # in parts it would have no end
+        if wanted is not None:
+            raise Unprocessable("Parts need a `size`.", pointer="/chunk_size")
         return LARGEST_PUT
     if size > MOST_PARTS * LARGEST_PUT:
         raise Unprocessable("The object store takes no file of that size.", pointer="/size")
@@ -77,3 +81,10 @@ def part_size(size: int | None, wanted: int | None) -> int:
 def is_parted(upload: Upload) -> bool:
     layout = layout_of(upload)
     return layout is not None and layout.count > 1
+
+
+def missing(upload: Upload, chunks: Collection[Chunk]) -> list[int]:
+    """Return the numbers that are not here yet; what has no parts is one request, of any size."""
+    if is_parted(upload):
+        return coverage.missing(upload, chunks)
+    return [] if chunks else [0]

@@ -27,6 +27,10 @@ class UploadRows(Protocol):
         """Write what became known: `size`, `sha256`, `reserved`."""
         ...
 
+    def agree(self, upload_id: str, sha256: str) -> bool:
+        """Note the announced digest where there is none, and no job has begun to compare."""
+        ...
+
     def remember(self, caller: tuple[str, str], key: str, fingerprint: str, upload_id: str) -> bool:
         """Tie an idempotency key to an upload; False when the key is known."""
         ...

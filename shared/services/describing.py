@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from shared.model import direct
 from shared.model.coverage import missing, received_ranges
 from shared.model.direct import Targets
 from shared.model.file import File, Thumbnail
@@ -33,20 +34,24 @@ class Describing:
     folder: Path | None = None
     cdn: Cdn | None = None
 
-    def upload(self, upload: Upload, chunks: Sequence[Chunk], job: Job | None) -> dict[str, Any]:
+    def upload(
+        self, upload: Upload, chunks: Sequence[Chunk] | None, job: Job | None
+    ) -> dict[str, Any]:
+        """Describe an upload; of chunks that are None nobody knows which have arrived."""
         whole, ended = upload.state in _WHOLE, upload.state in FINAL_UPLOADS
-        ranges = [(0, upload.size)] if whole else received_ranges(upload, chunks)
+        here, is_known = chunks or (), chunks is not None
+        ranges = [(0, upload.size)] if whole else received_ranges(upload, here)
         # Of what ended otherwise only the chunks that are kept are here, and none is waited for.
-        kept = upload.received if whole else sum(chunk.length for chunk in chunks)
+        kept = upload.received if whole else sum(chunk.length for chunk in here)
         return {
             "id": upload.id,
             "state": upload.state,
             "filename": upload.filename,
             "size": upload.size,
             "chunk_size": upload.chunk_size,
-            "received": [list(each) for each in ranges],
-            "received_bytes": kept,
-            "missing": [] if whole or ended else missing(upload, chunks),
+            "received": [list(each) for each in ranges] if is_known else None,
+            "received_bytes": kept if is_known else None,
+            "missing": [] if whole or ended else _missing(upload, chunks),
             "created_at": when(upload.created_at),
             "expires_at": when(upload.expires_at),
             "job_id": None if job is None else job.id,
@@ -195,6 +200,12 @@ class Describing:
             "content_type": small.content_type,
             "size": small.size,
         }
+
+
+def _missing(upload: Upload, chunks: Sequence[Chunk] | None) -> list[int] | None:
+    if chunks is None:
+        return None
+    return direct.missing(upload, chunks) if upload.is_direct else missing(upload, chunks)
 
 
 def _by_size(small: Thumbnail) -> tuple[int, int, str]:

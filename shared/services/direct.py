@@ -5,6 +5,7 @@ read that and nothing else, so that a link which still works changes nothing of 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.errors import (
@@ -16,21 +17,24 @@ from shared.errors import (
     NotFound,
     OutcomeUnknown,
     QuotaExceeded,
+    Unavailable,
     Unprocessable,
 )
 from shared.model import coverage
 from shared.model.caller import Caller, Scope
 from shared.model.digest import agreed_sha256
-from shared.model.direct import Direct, is_parted
+from shared.model.direct import Direct, is_parted, missing
 from shared.model.job import Job
 from shared.model.lifecycle import Event, UploadState
 from shared.model.stored import PartSeen, StoredObject
 from shared.model.upload import Chunk, Upload
 from shared.ports import ObjectStore
 from shared.ports_direct import DirectStore
-from shared.records import Records, Transaction
-from shared.services.finding import looked_up, not_receiving
+from shared.records import Records
+from shared.services.finding import looked_up
 from shared.services.jobs import JobService
+from shared.services.releasing import release
+from shared.services.sealing import repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +53,27 @@ class DirectService:
             raise DirectUnavailable("Uploads straight to the store need STORAGE_BACKEND=s3.")
         return self.direct_store
 
-    def received(self, upload: Upload) -> list[Chunk]:
-        """Return what the store has of an upload that is still receiving, as if it were chunks."""
+    def received(self, upload: Upload) -> list[Chunk] | None:
+        """Return what the store has of an upload that is still receiving, as if it were chunks.
+
+        None when the store does not say.
+        """
         with self.records.read() as rows:
             direct = rows.direct.find(upload.id)
         if direct is None or upload.state is not UploadState.RECEIVING:
             return []
-        if is_parted(upload):
-            return as_chunks(upload, self.parts(upload, direct))
-        there = self.objects.find(direct.key)
-        return [] if there is None else [Chunk(upload.id, 0, 0, there.size, 0, there.etag)]
-
-    def parts(self, upload: Upload, direct: Direct) -> list[PartSeen]:
-        """Return the parts that fill their places; those that don't may be sent again."""
-        layout = coverage.layout_of(upload)
-        if direct.multipart_id is None or layout is None:
-            return []
         try:
-            seen = list(self.store.parts(direct.key, direct.multipart_id))
-        except NotFound:
-            return []
-        return [
-            part
-            for part in seen
-            if part.number <= layout.count and part.length == layout.length(part.number - 1)
-        ]
+            return self.here(upload, direct)
+        except Unavailable:
+            return None
+
+    def here(self, upload: Upload, direct: Direct) -> list[Chunk]:
+        """Return what has arrived: parts that fill their places, and all once there is an object."""
+        parts = self._parts(upload, direct) if is_parted(upload) else None
+        if parts is not None:
+            return _as_chunks(upload, parts)
+        there = self.objects.find(direct.key)
+        return [] if there is None else _whole(upload, there)
 
     def complete(
         self, caller: Caller, upload: Upload, *, total_chunks: int | None, sha256: str | None
@@ -85,20 +85,20 @@ class DirectService:
         """
         caller.require(Scope.FILES_WRITE)
         layout = coverage.layout_of(upload)
-        count = 1 if layout is None else layout.count
+        count = 1 if layout is None else max(1, layout.count)
         if total_chunks not in {None, count}:
             raise Unprocessable(f"This upload has {count} parts.", pointer="/total_chunks")
-        return self._sealed(upload, sha256)
+        return self._sealed(upload, sha256, joins=True)
 
     def adopt(self, upload: Upload) -> Job | None:
         """Seal an upload whose client never said it was done; None when it is not, or can't be.
 
         Of parts only their sender knows whether they are all; what is joined is whole.
         """
-        if self.direct_store is None or is_parted(upload):
+        if self.direct_store is None:
             return None
         try:
-            return self._sealed(upload, None)
+            return self._sealed(upload, None, joins=False)
         except (Conflict, FileEmpty, QuotaExceeded):
             return None
 
@@ -118,19 +118,27 @@ class DirectService:
             job = rows.jobs.of_upload(upload.id)
         return self.adopt(upload) if job is None and upload.is_receiving_directly else job
 
-    def _sealed(self, upload: Upload, sha256: str | None) -> Job:
+    def _sealed(self, upload: Upload, sha256: str | None, *, joins: bool) -> Job:
         with self.records.read() as rows:
             direct = rows.direct.find(upload.id)
-            if direct is None or upload.state is not UploadState.RECEIVING:
-                return _job_of(rows, upload)
-        there = self._whole(upload, direct)
+        if direct is None or upload.state is not UploadState.RECEIVING:
+            with self.records.begin() as rows:
+                return repeated(rows, upload, sha256)
+        there = self._object(upload, direct, joins=joins)
         if there.size == 0 and not self.allow_empty:
             raise FileEmpty("The file is empty.")
+        try:
+            return self._queued(upload, there, sha256)
+        except QuotaExceeded:
+            self._give_up(upload)
+            raise
+
+    def _queued(self, upload: Upload, there: StoredObject, sha256: str | None) -> Job:
         try:
             with self.records.begin() as rows:
                 more = there.size - upload.reserved
                 if not rows.uploads.add_bytes(upload.id, there.size, at=0, reserve=more):
-                    return _job_of(rows, rows.uploads.find(upload.id) or upload)
+                    return repeated(rows, rows.uploads.find(upload.id) or upload, sha256)
                 if more and not rows.quotas.reserve(upload.tenant, more):
                     raise QuotaExceeded("This tenant's quota is used up.")
                 rows.uploads.advance(upload.id, Event.SEAL)
@@ -143,13 +151,19 @@ class DirectService:
         self.jobs.announce(job)
         return job
 
-    def _whole(self, upload: Upload, direct: Direct) -> StoredObject:
+    def _give_up(self, upload: Upload) -> None:
+        """End what there is no room for: nothing is stored outside a quota, what lies there goes."""
+        with self.records.begin() as rows:
+            if rows.uploads.advance(upload.id, Event.CANCEL):
+                release(rows, upload.id)
+
+    def _object(self, upload: Upload, direct: Direct, *, joins: bool) -> StoredObject:
         """Return the object that all bytes of the upload are in by now."""
-        if is_parted(upload) and self.objects.find(direct.key) is None:
-            self._join(upload, direct)
         there = self.objects.find(direct.key)
+        if there is None and joins and is_parted(upload):
+            there = self._joined(upload, direct)
         if there is None:
-            raise ChunksMissing("Nothing has been uploaded yet.", missing=[0])
+            raise ChunksMissing("Nothing has been uploaded yet.", missing=missing(upload, ()))
         if upload.size not in {None, there.size}:
             raise ChunkMisplaced(
                 f"What was uploaded has {there.size} bytes, not {upload.size}.",
@@ -158,23 +172,44 @@ class DirectService:
             )
         return there
 
-    def _join(self, upload: Upload, direct: Direct) -> None:
-        parts = self.parts(upload, direct)
-        gaps = coverage.missing(upload, as_chunks(upload, parts))
-        if gaps or direct.multipart_id is None:
+    def _joined(self, upload: Upload, direct: Direct) -> StoredObject | None:
+        """Join the parts; whoever else did so before or meanwhile, the object tells."""
+        parts = self._parts(upload, direct)
+        gaps = [] if parts is None else missing(upload, _as_chunks(upload, parts))
+        if parts and not gaps and direct.multipart_id is not None:
+            with suppress(NotFound):
+                self.store.join_parts(direct.key, direct.multipart_id, parts)
+        there = self.objects.find(direct.key)
+        if there is None and gaps:
             raise ChunksMissing("Parts are missing; see `missing`.", missing=gaps)
+        return there
+
+    def _parts(self, upload: Upload, direct: Direct) -> list[PartSeen] | None:
+        """Return the parts that fill their places; those that don't may be sent again.
+
+        None when the store knows of no parts any more: they are joined, or were thrown away.
+        """
+        layout = coverage.layout_of(upload)
+        if direct.multipart_id is None or layout is None:
+            return []
         try:
-            self.store.join_parts(direct.key, direct.multipart_id, parts)
+            seen = list(self.store.parts(direct.key, direct.multipart_id))
         except NotFound:
-            return  # joined before, by ourselves or another: then the object is there
+            return None
+        return [
+            part
+            for part in seen
+            if part.number <= layout.count and part.length == layout.length(part.number - 1)
+        ]
 
 
-def as_chunks(upload: Upload, parts: Sequence[PartSeen]) -> list[Chunk]:
+def _as_chunks(upload: Upload, parts: Sequence[PartSeen]) -> list[Chunk]:
     return [Chunk(upload.id, part.number - 1, 0, part.length, 0, part.etag) for part in parts]
 
 
-def _job_of(rows: Transaction, upload: Upload) -> Job:
-    job = rows.jobs.of_upload(upload.id)
-    if job is None:
-        raise not_receiving(upload)
-    return job
+def _whole(upload: Upload, there: StoredObject) -> list[Chunk]:
+    layout = coverage.layout_of(upload)
+    if layout is None or not is_parted(upload):
+        return [Chunk(upload.id, 0, 0, there.size, 0, there.etag)]
+    lengths = enumerate(map(layout.length, range(layout.count)))
+    return [Chunk(upload.id, number, 0, length, 0, there.etag) for number, length in lengths]

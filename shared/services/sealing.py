@@ -1,11 +1,25 @@
-"""What has to be true of the chunks of an upload before it is sealed."""
+"""What has to be true of an upload before it is sealed, and what a repeat is answered."""
 
-from shared.errors import ChunksMissing, FileEmpty, NotFound, Unprocessable
+from typing import Final
+
+from shared.errors import (
+    ChunksMissing,
+    Conflict,
+    DigestMismatch,
+    FileEmpty,
+    NotFound,
+    Unprocessable,
+)
 from shared.model import coverage
 from shared.model.digest import agreed_sha256
+from shared.model.job import Job
+from shared.model.lifecycle import UploadState
 from shared.model.upload import Upload
 from shared.records import Transaction
 from shared.services.drafting import UploadRules
+from shared.services.finding import not_receiving
+
+_WITHOUT_FILE: Final = frozenset({UploadState.REJECTED, UploadState.CANCELLED})
 
 
 def seal(
@@ -28,6 +42,31 @@ def seal(
     agreed = agreed_sha256(upload.sha256, sha256)
     rows.uploads.settle(upload_id, size=upload.received, sha256=agreed)
     return upload
+
+
+def repeated(rows: Transaction, upload: Upload, sha256: str | None) -> Job:
+    """Return the job of an upload that was sealed before, held against the digest that is said now.
+
+    Where none was said before, a job that has yet to run checks it; a file is compared here. Raises
+    `NotReceiving` where there is no job, `Unprocessable` for another digest than was said before,
+    `DigestMismatch` for another than the file's, `Conflict` while nobody can say.
+    """
+    job = rows.jobs.of_upload(upload.id)
+    if job is None:
+        raise not_receiving(upload)
+    agreed = agreed_sha256(upload.sha256, sha256)
+    if agreed is None or agreed == upload.sha256 or rows.uploads.agree(upload.id, agreed):
+        return job
+    now, file = rows.uploads.find(upload.id) or upload, rows.files.find(upload.id)
+    if agreed_sha256(now.sha256, agreed) == now.sha256:
+        return job  # another has said it meanwhile
+    if file is not None and file.sha256 != agreed:
+        raise DigestMismatch("The file's SHA-256 is another.", expected=agreed, actual=file.sha256)
+    if file is None and now.state not in _WITHOUT_FILE:
+        raise Conflict(
+            f"This upload is {now.state}: compare the digest with its file's.", state=str(now.state)
+        )
+    return job
 
 
 def _refuse_gaps(

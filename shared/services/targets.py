@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.errors import ChunkMisplaced, Conflict
+from shared.errors import ChunkMisplaced, Conflict, Unavailable
 from shared.model import coverage
 from shared.model.caller import Caller, Scope
-from shared.model.direct import Direct, Target, Targets, is_parted
-from shared.model.lifecycle import UploadState
+from shared.model.direct import Direct, Target, Targets, is_parted, missing
+from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Upload
 from shared.ports import Clock
 from shared.records import Records
-from shared.services.direct import DirectService, as_chunks
+from shared.services.direct import DirectService
 from shared.services.finding import find_upload, not_receiving
+from shared.services.releasing import release
 
 MOST_TARGETS: Final = 100
 _SHORTEST: Final = timedelta(seconds=1)
@@ -55,14 +56,32 @@ class TargetService:
         now = self.clock.now()
         lifetime = max(_SHORTEST, min(lifetime or self.links, upload.expires_at - now))
         with self.records.begin() as rows:
+            if not rows.uploads.hold(upload.id, UploadState.RECEIVING):
+                raise not_receiving(rows.uploads.find(upload.id) or upload)
             # Before they are out: nothing may be written later than the row knows.
             rows.direct.signed(upload.id, lifetime)
         signed = [self._signed(upload, direct, number, lifetime) for number in wanted]
         return Targets(signed, now + lifetime)
 
+    def sign_first(self, caller: Caller, upload_id: str, *, is_kept: bool) -> Targets:
+        """Sign for an upload that was opened just now; where that fails it is given up again.
+
+        Otherwise it would hold its room, and nobody know its id. It is kept for who can open it
+        again, by an idempotency key.
+        """
+        try:
+            return self.sign(caller, upload_id)
+        except Unavailable:
+            if not is_kept:
+                with self.records.begin() as rows:
+                    if rows.uploads.advance(upload_id, Event.CANCEL):
+                        release(rows, upload_id)
+            raise
+
     def _missing(self, upload: Upload, direct: Direct) -> list[int]:
-        here = as_chunks(upload, self.direct.parts(upload, direct))
-        return coverage.missing(upload, here, 1)[:MOST_TARGETS]
+        if not is_parted(upload):
+            return [0]  # which may be sent again
+        return missing(upload, self.direct.here(upload, direct))[:MOST_TARGETS]
 
     def _begun(self, upload: Upload, direct: Direct) -> Direct:
         """Begin the multipart upload, once."""
@@ -91,7 +110,7 @@ class TargetService:
 def _known(upload: Upload, numbers: Sequence[int]) -> Sequence[int]:
     layout = coverage.layout_of(upload)
     for number in numbers:
-        if layout is not None:
+        if layout is not None and is_parted(upload):
             layout.length(number)
         elif number:
             raise ChunkMisplaced("This upload is one request.", total_chunks=1)

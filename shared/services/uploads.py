@@ -1,6 +1,6 @@
 """Opening, completing and cancelling uploads; every dialect ends here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -24,19 +24,21 @@ from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
 from shared.services.direct import DirectService
 from shared.services.drafting import UploadRules, claimed_key, drafted, named
-from shared.services.finding import find_upload, looked_up, not_receiving
+from shared.services.finding import find_upload, looked_up
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
 from shared.services.jobs import JobService
 from shared.services.releasing import give_up_earlier, release
 from shared.services.screening import Screening
-from shared.services.sealing import seal
+from shared.services.sealing import repeated, seal
 
 
 @dataclass(frozen=True, slots=True)
 class UploadStatus:
+    """`chunks` is None while the object store does not say what it has."""
+
     upload: Upload
-    chunks: Sequence[Chunk]
+    chunks: Sequence[Chunk] | None
     job: Job | None
 
 
@@ -116,7 +118,7 @@ class UploadService:
                     said = fingerprint_of(new, content=content)
                     first = first_result(rows, upload, idempotency_key, said)
                     if first is not None:
-                        return _job_of(rows, first)
+                        return repeated(rows, first, None)
                 upload = self._add(rows, upload, caller, new)
                 rows.uploads.add_bytes(upload.id, intake.length, at=0, reserve=0)
                 rows.chunks.add(intake.chunks)
@@ -139,14 +141,18 @@ class UploadService:
         upload = self._drafted(caller, new, str(uuid7()))
         return self.screening.judge(upload, head, new.size or 0)
 
-    def status(self, caller: Caller, upload_id: str) -> UploadStatus:
+    def status(
+        self, caller: Caller, upload_id: str, *, waiting: Callable[[], None] = lambda: None
+    ) -> UploadStatus:
+        """Return what is known of an upload; `waiting` is called before a store is waited for."""
         caller.require(Scope.FILES_READ)
         with self.records.read() as rows:
             upload = find_upload(rows, caller, upload_id)
             chunks, job = rows.chunks.of(upload_id), rows.jobs.of_upload(upload_id)
-        return UploadStatus(
-            upload, self.direct.received(upload) if upload.is_direct else chunks, job
-        )
+        if not upload.is_receiving_directly:
+            return UploadStatus(upload, chunks, job)
+        waiting()
+        return UploadStatus(upload, self.direct.received(upload), job)
 
     def complete(
         self,
@@ -158,7 +164,8 @@ class UploadService:
     ) -> Job:
         """Seal the upload and queue its job, in one transaction; a repeat answers the same job.
 
-        Raises `ChunksMissing` with the numbers, `NotReceiving`, `Unprocessable`.
+        Raises `ChunksMissing` with the numbers, `NotReceiving`, `Unprocessable`, and of a repeat
+        that says another digest `DigestMismatch`.
         """
         caller.require(Scope.FILES_WRITE)
         with self.records.read() as rows:
@@ -168,7 +175,7 @@ class UploadService:
         try:
             with self.records.begin() as rows:
                 if not rows.uploads.advance(upload_id, Event.SEAL):
-                    return _job_of(rows, rows.uploads.find(upload_id) or upload)
+                    return repeated(rows, rows.uploads.find(upload_id) or upload, sha256)
                 sealed = seal(rows, upload_id, total_chunks, sha256, rules=self.rules)
                 job = self.jobs.queue(rows, sealed, sealed.received)
         except OutcomeUnknown as lost:
@@ -239,10 +246,3 @@ def _with_a_key_of_its_own(
         if replacing and old and replacing.sees(tenant=old.tenant, owner=old.owner):
             return replace(upload, replaces=old.id)
         raise
-
-
-def _job_of(rows: Transaction, upload: Upload) -> Job:
-    job = rows.jobs.of_upload(upload.id)
-    if job is None:
-        raise not_receiving(upload)
-    return job

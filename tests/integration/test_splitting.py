@@ -111,5 +111,6 @@ def assert_counted(shop: Workshop, upload_id: str, content: bytes) -> None:
     assert upload.state is UploadState.SEALED
     assert (upload.size, upload.received, upload.reserved) == (len(content),) * 3
     staged = {each.name for each in shop.staging.listing() if each.upload_id == upload_id}
-    assert staged == {chunk.name for chunk in status.chunks}
-    assert sum(chunk.length for chunk in status.chunks) == len(content)
+    chunks = status.chunks or ()
+    assert staged == {chunk.name for chunk in chunks}
+    assert sum(chunk.length for chunk in chunks) == len(content)

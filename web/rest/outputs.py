@@ -16,9 +16,9 @@ class UploadOut(Output):
     filename: str
     size: int | None
     chunk_size: int
-    received: list[tuple[int, int]]
-    received_bytes: int
-    missing: list[int]
+    received: list[tuple[int, int]] | None
+    received_bytes: int | None
+    missing: list[int] | None
     created_at: datetime
     expires_at: datetime
     job_id: str | None

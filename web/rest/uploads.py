@@ -7,7 +7,9 @@ from apiflask import APIBlueprint
 from flask import request
 
 from shared.errors import Invalid
+from shared.model.upload import Transfer
 from web.auth import caller
+from web.limits import hold_slot
 from web.requests import RequestBody, content_sha256, idempotency_key
 from web.rest.documented import answers
 from web.rest.inputs import CompleteIn, ReplaceQuery, TargetsQuery, UploadIn
@@ -27,10 +29,14 @@ def open_upload(new: UploadIn, query: ReplaceQuery) -> Any:
     With `transfer: "direct"` it also has signed requests to send the bytes straight to the store.
     """
     asked = new.new(replace=query.replace)
-    opened = services().uploads.open(caller(), asked, idempotency_key=idempotency_key(request))
+    repeatable = idempotency_key(request)
+    if asked.transfer is Transfer.DIRECT:
+        hold_slot()  # a store that does not answer must not have all threads
+    opened = services().uploads.open(caller(), asked, idempotency_key=repeatable)
     described = services().describing.upload(opened, (), None)
     if opened.is_receiving_directly:
-        described |= services().describing.targets(services().targets.sign(caller(), opened.id))
+        signed = services().targets.sign_first(caller(), opened.id, is_kept=repeatable is not None)
+        described |= services().describing.targets(signed)
     return described, HTTPStatus.CREATED, {"Location": services().describing.upload_url(opened.id)}
 
 
@@ -50,7 +56,7 @@ def put_chunk(upload_id: str, number: str) -> Any:
 @answers({200: UploadOut}, problems=(404,))
 def show_upload(upload_id: str) -> Any:
     """Show what has arrived and what is missing."""
-    status = services().uploads.status(caller(), upload_id)
+    status = services().uploads.status(caller(), upload_id, waiting=hold_slot)
     described = services().describing.upload(status.upload, status.chunks, status.job)
     return described, {"Cache-Control": "no-store"}
 
@@ -60,6 +66,7 @@ def show_upload(upload_id: str) -> Any:
 @answers({200: TargetsOut}, problems=(404, 409))
 def sign_targets(upload_id: str, query: TargetsQuery) -> Any:
     """Sign requests of a direct upload again: for these parts, or the first hundred missing."""
+    hold_slot()
     handed = services().targets.sign(caller(), upload_id, numbers=query.numbers)
     return services().describing.targets(handed), {"Cache-Control": "no-store"}
 
@@ -69,6 +76,8 @@ def sign_targets(upload_id: str, query: TargetsQuery) -> Any:
 @answers({202: JobOut}, problems=(404, 409, 413))
 def complete_upload(upload_id: str, said: CompleteIn) -> Any:
     """Say that all chunks are sent; a repeat answers the same job."""
+    if services().uploads.find(caller(), upload_id).is_receiving_directly:
+        hold_slot()
     job = services().uploads.complete(
         caller(), upload_id, total_chunks=said.total_chunks, sha256=said.sha256
     )
