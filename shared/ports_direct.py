@@ -34,6 +34,6 @@ class DirectStore(Protocol):
         """Make the object of its parts; again, nothing is changed, and it may raise `NotFound`."""
         ...
 
-    def waiting(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield the objects whose keys begin so, in the order of keys."""
+    def waiting(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        """Yield the objects whose keys begin so and come behind `after`, in the order of keys."""
         ...

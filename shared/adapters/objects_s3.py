@@ -53,8 +53,8 @@ class S3Objects(S3Copies, S3Direct):
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
         return self._listed(StartAfter=after)
 
-    def waiting(self, prefix: str) -> Iterator[StoredObject]:
-        return self._listed(Prefix=prefix)
+    def waiting(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        return self._listed(Prefix=prefix, StartAfter=after)
 
     def open_multiparts(self) -> Iterator[OpenMultipart]:
         paginator = self._client.get_paginator("list_multipart_uploads")

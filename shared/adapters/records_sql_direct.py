@@ -54,9 +54,10 @@ class SqlDirectRows:
         statement = update(direct).where(direct.c.upload_id == upload_id).values(etag=etag)
         self._connection.execute(statement)
 
-    def is_awaited(self) -> bool:
-        statement = select(exists().where(_here(), uploads.c.state == UploadState.RECEIVING))
-        return bool(self._connection.execute(statement).scalar_one())
+    def is_awaited(self, slack: timedelta = timedelta()) -> bool:
+        receiving = exists().where(_here(), uploads.c.state == UploadState.RECEIVING)
+        linked = exists().where(direct.c.links_until > db_now(-slack))
+        return bool(self._connection.execute(select(or_(receiving, linked))).scalar_one())
 
     def receiving(self, keys: Sequence[str]) -> list[Upload]:
         statement = (
@@ -65,6 +66,11 @@ class SqlDirectRows:
             .where(direct.c.key.in_(keys), uploads.c.state == UploadState.RECEIVING)
         )
         return [upload_of(row) for row in self._connection.execute(statement).mappings()]
+
+    def over(self, keys: Sequence[str]) -> list[str]:
+        is_over = ~exists().where(_here(), is_alive())
+        statement = select(direct.c.key).where(direct.c.key.in_(keys), is_over)
+        return list(self._connection.execute(statement).scalars())
 
     def ended(self, slack: timedelta, limit: int) -> list[Direct]:
         due = or_(~direct.c.is_cleared, _is_over(slack))

@@ -25,12 +25,19 @@ class DirectRows(Protocol):
 
     def seal(self, upload_id: str, etag: str) -> None: ...
 
-    def is_awaited(self) -> bool:
-        """Say whether any upload is still receiving its bytes there."""
+    def is_awaited(self, slack: timedelta = timedelta()) -> bool:
+        """Say whether anything may come there: an upload is receiving, or its links work.
+
+        Or have not worked for less than `slack`.
+        """
         ...
 
     def receiving(self, keys: Sequence[str]) -> list[Upload]:
         """Return the uploads, still receiving, whose bytes wait under one of these keys."""
+        ...
+
+    def over(self, keys: Sequence[str]) -> list[str]:
+        """Return those of these keys whose uploads nobody works on any more, nor ever will."""
         ...
 
     def ended(self, slack: timedelta, limit: int) -> list[Direct]:

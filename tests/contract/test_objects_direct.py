@@ -86,3 +86,14 @@ def test_parts_are_listed_as_they_come_and_joined_once(store: S3Objects) -> None
     assert content(store, KEY) == b"a" * FIVE + b"end"
     with pytest.raises(NotFound):
         list(store.parts(KEY, multipart_id))
+
+
+def test_a_list_goes_on_behind_a_key(store: S3Objects) -> None:
+    keys = [f".staging/direct/{name}" for name in ("a", "b", "c")]
+    for key in (*keys, ".staging/other", "z"):
+        put(store.sign_put(key, MINUTE, size=None, content_type=None), b"x")
+
+    found = [each.key for each in store.waiting(".staging/direct/", after=keys[0])]
+
+    assert found == keys[1:]
+    assert [each.key for each in store.waiting(".staging/", after=keys[2])] == [".staging/other"]

@@ -120,3 +120,38 @@ def test_a_row_goes_with_its_upload(rows: Transaction) -> None:
     rows.uploads.drop([upload.id])
 
     assert rows.direct.find(upload.id) is None
+
+
+def test_what_can_still_come_is_awaited_for_as_long_as_links_work(rows: Transaction) -> None:
+    upload, _ = an_open_one(rows)
+    rows.direct.signed(upload.id, HOUR)
+    rows.uploads.advance(upload.id, Event.CANCEL)
+
+    assert rows.direct.is_awaited()
+    assert not rows.direct.is_awaited(-2 * HOUR)
+
+
+def test_keys_are_over_when_nobody_works_on_their_uploads_any_more(rows: Transaction) -> None:
+    ended = {UploadState.READY, UploadState.CANCELLED, UploadState.EXPIRED, UploadState.REJECTED}
+    keys = {}
+    for state in UploadState:
+        reserved = 0 if state in ended else 10
+        keys[state] = an_open_one(rows, state=state, reserved=reserved)[1].key
+    given_up = an_open_one(rows, state=UploadState.FAILED, reserved=0)[1].key
+
+    over = rows.direct.over([*keys.values(), given_up, ".staging/direct/unknown"])
+
+    assert set(over) == {*(keys[state] for state in ended), given_up}
+
+
+@pytest.mark.parametrize("state", list(UploadState))
+def test_a_digest_is_agreed_on_while_no_job_compares(rows: Transaction, state: UploadState) -> None:
+    upload, _ = an_open_one(rows, state=state, sha256=None)
+
+    agreed = [rows.uploads.agree(upload.id, each * 64) for each in "ab"]
+
+    found = rows.uploads.find(upload.id)
+    waits = state in {UploadState.SEALED, UploadState.FAILED}
+    assert agreed == [waits, False]
+    assert found is not None
+    assert found.sha256 == ("a" * 64 if waits else None)

@@ -54,7 +54,7 @@ def test_an_upload_that_arrived_is_not_expired_but_adopted(far: Factory) -> None
     ]
 
 
-def test_a_round_of_adoption_takes_what_is_there_and_asks_nothing_when_none_is_open(
+def test_a_round_of_adoption_takes_what_is_there_and_asks_nothing_when_nothing_can_come(
     far: Factory, sky: Weather
 ) -> None:
     upload, other = opened(far), opened(far)
@@ -66,6 +66,7 @@ def test_a_round_of_adoption_takes_what_is_there_and_asks_nothing_when_none_is_o
         UploadState.RECEIVING,
     ]
     far.services.uploads.cancel(ALICE, other.id)
+    far.shift("direct", "links_until", -2 * DAY, upload_id=upload.id)
     asked = len(sky.calls)
     assert far.services.adoption.round() == 0
     assert len(sky.calls) == asked

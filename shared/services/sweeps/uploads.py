@@ -1,16 +1,23 @@
 """Uploads that have run out of time, and the rows of those that ended long ago."""
 
+from datetime import timedelta
+from typing import Final
+
+from shared.errors import Unavailable
 from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Upload
 from shared.services.releasing import release
 from shared.services.sweeps.runs import Run, Sweeper
+
+_ON_ITS_WAY: Final = timedelta(hours=1)  # for what began in time, straight to the store
+_REFUSED: Final = timedelta(days=1)  # what the store says nothing of is not waited for longer
 
 
 def expired_uploads(sweeper: Sweeper, run: Run) -> None:
     """Expire what is still receiving past its time; whoever completes it first is not disturbed."""
     with sweeper.records.read() as rows:
         over = rows.uploads.expired(run.cap + 1)
-    found = [upload for upload in over if sweeper.is_past(upload.expires_at)]
+    found = [upload for upload in over if sweeper.is_past(upload.expires_at, _grace(upload))]
     for upload in run.through(found):
         with run.item(upload.id):
             if run.dry_run or _expire(sweeper, upload):
@@ -18,14 +25,28 @@ def expired_uploads(sweeper: Sweeper, run: Run) -> None:
 
 
 def _expire(sweeper: Sweeper, upload: Upload) -> bool:
-    if upload.is_direct and sweeper.direct.adopt(upload) is not None:
-        return False  # it had arrived: the store has acknowledged it
+    if upload.is_direct and _has_arrived(sweeper, upload):
+        return False  # the store has acknowledged it
     with sweeper.records.begin() as rows:
         if not rows.uploads.advance(upload.id, Event.EXPIRE):
             return False
         release(rows, upload.id)
     sweeper.staging.clear(upload.id)
     return True
+
+
+def _grace(upload: Upload) -> timedelta:
+    return _ON_ITS_WAY if upload.is_direct else timedelta()
+
+
+def _has_arrived(sweeper: Sweeper, upload: Upload) -> bool:
+    try:
+        return sweeper.direct.adopt(upload) is not None
+    except Unavailable:
+        # Of an outage or a refusal of this very object: the one ends, the other never does.
+        if not sweeper.is_past(upload.expires_at, _REFUSED):
+            raise
+        return False
 
 
 def failed_uploads(sweeper: Sweeper, run: Run) -> None:
