@@ -117,7 +117,7 @@ class Processing:
         services = self.services
         return Workbench(
             claims=services.claims,
-            source=Source(services.staging, services.objects),
+            source=Source(services.staging, services.objects, watch.check),
             objects=services.objects,
             screening=services.screening,
             watch=watch,
