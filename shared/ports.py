@@ -4,7 +4,7 @@ An adapter implements a protocol and lets no foreign exception past itself: what
 `Unavailable`. The rows of the database have their own module, `shared.records`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -158,12 +158,18 @@ class ObjectStore(Protocol):
         content_type: str,
         upload_id: str,
         is_public: bool = False,
+        note: Callable[[str], object] | None = None,
+        check: Callable[[], object] | None = None,
     ) -> str:
         """Copy an object of this ETag and size inside the store; return the copy's ETag.
 
         The copy has the type and the upload that are given here, none of the source's. It is there
         whole or not at all. Raises `NotFound` when the source is gone or another by now; of a source
         that is written over meanwhile no byte gets in.
+
+        A copy in parts tells `note` of its multipart upload before there is a part, and asks `check`
+        at least every second; what that raises ends the copy. It aborts what it has begun, unless
+        that was no `AppError`: then whoever heard of it does.
         """
         ...
 

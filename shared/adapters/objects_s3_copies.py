@@ -5,9 +5,10 @@ one answer after minutes is many after seconds. A store that refuses a copy with
 parts, too, because the completion of a multipart upload has a condition of its own.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from typing import Any, Final
 
 from shared.adapters.client_s3 import NoConditions, Patience, S3Place, s3_client
@@ -20,6 +21,7 @@ _COPY: Final = "CopyObject"
 _MOST_PARTS: Final = 10_000
 _THREADS: Final = 4
 _READ_SECONDS: Final = 120.0  # a store may be silent while it copies
+_LOOK_SECONDS: Final = 1.0
 
 
 class S3Copies(S3Writes):
@@ -43,6 +45,8 @@ class S3Copies(S3Writes):
         content_type: str,
         upload_id: str,
         is_public: bool = False,
+        note: Callable[[str], object] | None = None,
+        check: Callable[[], object] | None = None,
     ) -> str:
         facts: Any = {"content_type": content_type, "upload_id": upload_id, "is_public": is_public}
         self._refuse_another(source, etag)
@@ -61,7 +65,8 @@ class S3Copies(S3Writes):
                     return self._copied(key, said, **facts)
                 except NoConditions:
                     self._unknown.add(_COPY)
-            return self._copied_in_parts(key, size, said, **facts)
+            multipart_id = self.begin_multipart(key, **facts)
+            return self._copied_in_parts(key, multipart_id, said, size=size, note=note, check=check)
 
     def _copied(
         self, key: str, said: Any, *, content_type: str, upload_id: str, is_public: bool
@@ -80,31 +85,51 @@ class S3Copies(S3Writes):
             )
         return bare(answer["CopyObjectResult"]["ETag"])
 
-    def _copied_in_parts(self, key: str, size: int, said: Any, **facts: Any) -> str:
-        multipart_id = self.begin_multipart(key, **facts)
+    def _copied_in_parts(
+        self,
+        key: str,
+        multipart_id: str,
+        said: Any,
+        *,
+        size: int,
+        note: Callable[[str], object] | None,
+        check: Callable[[], object] | None,
+    ) -> str:
         length = max(self._copied_at_once, -(-size // _MOST_PARTS))
 
         def part(start: int) -> dict[str, Any]:
-            number = start // length + 1
             with self._asking(key):
                 answer = self._copier.upload_part_copy(
                     Bucket=self._place.bucket,
                     Key=key,
                     UploadId=multipart_id,
-                    PartNumber=number,
+                    PartNumber=start // length + 1,
                     CopySourceRange=f"bytes={start}-{min(start + length, size) - 1}",
                     **said,
                 )
-            return {"PartNumber": number, **_told(answer["CopyPartResult"])}
+            return {"PartNumber": start // length + 1, **_told(answer["CopyPartResult"])}
 
+        threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="copy")
         try:
-            with ThreadPoolExecutor(_THREADS) as threads:
-                parts = list(threads.map(part, range(0, size, length)))
+            if note is not None:
+                note(multipart_id)
+            waiting = {threads.submit(part, start) for start in range(0, size, length)}
+            parts: list[dict[str, Any]] = []
+            while waiting:
+                done, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
+                parts += [each.result() for each in done]
+                if check is not None:
+                    check()
+            parts.sort(key=itemgetter("PartNumber"))
             return self._completed(key, multipart_id, parts)
         except AppError:
+            # Before the abort, which would miss parts on their way.
+            threads.shutdown(cancel_futures=True)
             with suppress(Unavailable):  # then a sweep aborts it
                 self.abort_multipart(key, multipart_id)
             raise
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
 
     @contextmanager
     def _sourced(self, source: str, etag: str) -> Iterator[None]:

@@ -1,14 +1,36 @@
 """How a worker makes a file of what its client has sent to the store, on good days and bad ones."""
 
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
+import pytest
+import requests
+
+from shared.adapters.objects_s3 import S3Objects
 from shared.model.job import Job
 from shared.model.lifecycle import Event, JobState
 from tests.integration.test_direct import FIVE, TEXT, opened, sealed, sent
-from tests.support.factory import Factory
-from tests.support.weather import Call, Weather, cut_short
+from tests.support.factory import Factory, a_factory
+from tests.support.servers import make_tables
+from tests.support.waiting import eventually
+from tests.support.weather import Answer, Call, Weather, an_error, cut_short
+from tests.support.workshop import ALICE
 
 CONTENT: Final = b"0123456789abcde\n" * (FIVE // 8) + TEXT
+
+
+@pytest.fixture
+def piecemeal(sky: Weather, tmp_path: Path) -> Iterator[Factory]:
+    """A factory whose store copies 5 MiB at once."""
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    make_tables(url)
+    with a_factory(tmp_path, url, objects=S3Objects(sky.place, copied_at_once=FIVE)) as made:
+        yield made
+        sky.clears()
 
 
 def queued(far: Factory) -> Job:
@@ -22,6 +44,15 @@ def reads_all(call: Call) -> bool:
     """Pick what reads to the end of the file, not its head."""
     said = {name.lower(): value for name, value in call.headers.items()}
     return call.method == "GET" and said.get("range", "").endswith(f"-{len(CONTENT) - 1}")
+
+
+def copies_a_part(call: Call) -> bool:
+    said = {name.lower() for name in call.headers}
+    return "partNumber" in call.path and "x-amz-copy-source" in said
+
+
+def aborts(call: Call) -> bool:
+    return call.method == "DELETE" and "uploadId" in call.path
 
 
 def test_an_answer_that_breaks_off_is_gone_on_with_from_there(far: Factory, sky: Weather) -> None:
@@ -65,3 +96,49 @@ def test_nothing_is_made_of_an_upload_that_was_sealed_by_who_did_not_look(far: F
     assert ended.error["code"] == "storage_corrupt"
     assert far.file(job) is None
     assert far.keys() == {f".staging/direct/{upload.id}"}
+
+
+def test_a_worker_that_is_to_stop_copies_no_further(piecemeal: Factory, sky: Weather) -> None:
+    job = queued(piecemeal)
+    hung = threading.Event()
+
+    def hangs(call: Call) -> None:
+        hung.set()
+        call.over.wait(20)
+
+    sky.brings(hangs, to=copies_a_part, times=None)
+    began = time.monotonic()
+
+    waiting = piecemeal.run(job, is_stopping=hung.is_set)
+
+    took = time.monotonic() - began
+    sky.over.set()
+    assert (waiting.state, waiting.attempts) == (JobState.QUEUED, 0)
+    assert took < 10
+    assert eventually(lambda: not piecemeal.multiparts())
+    sky.clears()
+    assert piecemeal.run(job).state is JobState.SUCCEEDED
+
+
+def test_a_copy_whose_source_changes_half_way_leaves_no_parts_behind(
+    piecemeal: Factory, sky: Weather
+) -> None:
+    upload = opened(piecemeal)
+    (target,) = piecemeal.services.targets.sign(ALICE, upload.id).targets
+    requests.put(target.url, data=CONTENT, timeout=10).raise_for_status()
+    job = sealed(piecemeal, upload)
+
+    def swapped(call: Call) -> Answer:
+        requests.put(target.url, data=TEXT, timeout=10).raise_for_status()
+        return call.forward()
+
+    sky.brings(swapped, to=lambda call: copies_a_part(call) and "partNumber=2" in call.path)
+    sky.brings(an_error(403, "AccessDenied"), to=aborts, times=None)
+    ended = piecemeal.run(job)
+    sky.clears()
+    assert (ended.state, len(piecemeal.multiparts())) == (JobState.REJECTED, 1)
+
+    piecemeal.shift("objects", "updated_at", -timedelta(days=2), upload_id=upload.id)
+    piecemeal.services.sweeps.run("object-orphans")
+
+    assert piecemeal.multiparts() == []

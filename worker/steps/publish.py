@@ -104,6 +104,11 @@ def _copied(draft: Draft, bench: Workbench, copied: Copied, content_type: str) -
     direct, upload = draft.claim.direct, draft.claim.upload
     if direct is None:
         raise ValueError("only what a client has sent to the store is copied there")
+
+    def begun(multipart_id: str) -> None:
+        bench.undo.callback(bench.objects.abort_multipart, upload.key, multipart_id)
+        bench.claims.started(draft.claim, upload.key, multipart_id)
+
     try:
         bench.objects.copy(
             direct.key,
@@ -113,7 +118,10 @@ def _copied(draft: Draft, bench: Workbench, copied: Copied, content_type: str) -
             content_type=content_type,
             upload_id=upload.id,
             is_public=upload.is_public,
+            note=begun,
+            check=bench.watch.check,
         )
+        bench.undo.pop_all()
     except KeyTaken:
         pass  # maybe by us; a look says
     except NotFound as error:
