@@ -72,24 +72,29 @@ class SqlDirectRows:
         statement = select(direct.c.key).where(direct.c.key.in_(keys), is_over)
         return list(self._connection.execute(statement).scalars())
 
-    def ended(self, slack: timedelta, limit: int) -> list[Direct]:
-        due = or_(~direct.c.is_cleared, _is_over(slack))
+    def ended(self, slack: timedelta, after: str, limit: int) -> list[Direct]:
+        is_uncleared = direct.c.is_cleared.is_(False)
+        again = and_(direct.c.is_cleared.is_(True), direct.c.links_until <= db_now(-slack))
         statement = (
             select(direct)
-            .where(due, ~exists().where(_here(), is_alive()))
+            .where(or_(is_uncleared, again), direct.c.upload_id > after)
+            .where(~exists().where(_here(), is_alive()))
             .order_by(direct.c.upload_id)
             .limit(limit)
         )
         return [value(row, Direct) for row in self._connection.execute(statement).mappings()]
 
-    def cleared(self, upload_id: str, slack: timedelta) -> None:
+    def cleared(self, upload_id: str) -> None:
         this = direct.c.upload_id == upload_id
-        self._connection.execute(delete(direct).where(this, _is_over(slack)))
         self._connection.execute(update(direct).where(this).values(is_cleared=True))
 
+    def forget(self, upload_id: str, slack: timedelta) -> None:
+        is_over = or_(direct.c.links_until.is_(None), direct.c.links_until <= db_now(-slack))
+        self._connection.execute(delete(direct).where(direct.c.upload_id == upload_id, is_over))
 
-def _is_over(slack: timedelta) -> ColumnElement[bool]:
-    return or_(direct.c.links_until.is_(None), direct.c.links_until <= db_now(-slack))
+    def known(self, keys: Sequence[str]) -> dict[str, Direct]:
+        found = self._connection.execute(select(direct).where(direct.c.key.in_(keys)))
+        return {row["key"]: value(row, Direct) for row in found.mappings()}
 
 
 def _here() -> ColumnElement[bool]:

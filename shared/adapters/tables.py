@@ -80,9 +80,10 @@ direct = Table(
     Column("upload_id", _ID, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
     Column("key", Text, nullable=False, unique=True),
     Column("multipart_id", Text),
-    Column("etag", String(80)),
+    Column("etag", String(255)),
     Column("is_cleared", Boolean, nullable=False),
     Column("links_until", Instant),
+    Index(None, "is_cleared", "links_until"),  # of those to clear
 )
 
 idempotency = Table(

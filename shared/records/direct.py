@@ -40,13 +40,19 @@ class DirectRows(Protocol):
         """Return those of these keys whose uploads nobody works on any more, nor ever will."""
         ...
 
-    def ended(self, slack: timedelta, limit: int) -> list[Direct]:
-        """Return those to clear: of uploads that nobody works on any more.
+    def ended(self, slack: timedelta, after: str, limit: int) -> list[Direct]:
+        """Return those to clear after this id, in order: of uploads that nobody works on any more.
 
         Once at their end, and once more when their last target has not worked for `slack`.
         """
         ...
 
-    def cleared(self, upload_id: str, slack: timedelta) -> None:
-        """Note that nothing lies there; forget the row if nothing can come any more."""
+    def cleared(self, upload_id: str) -> None:
+        """Note that what lay there at the end is gone."""
         ...
+
+    def forget(self, upload_id: str, slack: timedelta) -> None:
+        """Forget the row, if its last target has not worked for `slack`."""
+        ...
+
+    def known(self, keys: Sequence[str]) -> dict[str, Direct]: ...

@@ -132,6 +132,11 @@ class ClaimService:
         self.staging.clear(claim.upload.id)
         self._deliver(published.owed)
 
+    def cleared(self, claim: Claim) -> None:
+        """Note that what its client had sent to the store is gone from where it waited."""
+        with self.records.begin() as rows:
+            rows.direct.cleared(claim.upload.id)
+
     def reject(self, claim: Claim, because: AppError) -> None:
         """The file itself is at fault: the job ends and its room is given back."""
         if may_have_written_over(self.records, claim.upload):
@@ -175,14 +180,8 @@ class ClaimService:
         if sum(pauses, timedelta()) > OUTAGE_LIMIT:
             self.give_up(claim, problem(outage))
         else:
-            self._back(
-                claim,
-                Outcome.PUT_OFF,
-                attempts=claim.job.attempts - 1,
-                outages=outages + 1,
-                error=problem(outage),
-                pause=pauses[-1],
-            )
+            again = {"attempts": claim.job.attempts - 1, "outages": outages + 1}
+            self._back(claim, Outcome.PUT_OFF, error=problem(outage), pause=pauses[-1], **again)
 
     def bury(self, job: Job) -> None:
         """Fail a job whose workers died as often as a job may be tried."""

@@ -1,6 +1,7 @@
 """What every database must do with uploads that go straight to the object store."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_what_lies_there_is_needed_until_its_upload_has_ended(
 ) -> None:
     upload, direct = an_open_one(rows, state=state, reserved=reserved)
 
-    assert rows.direct.ended(HOUR, 10) == ([direct] if is_over else [])
+    assert rows.direct.ended(HOUR, "", 10) == ([direct] if is_over else [])
     # An upload whose bytes may lie somewhere is not forgotten.
     ids = [each.id for each in rows.uploads.ended(NOW, 10)]
     assert upload.id not in ids
@@ -104,14 +105,33 @@ def test_what_was_cleared_is_looked_at_again_when_its_links_are_over(rows: Trans
     rows.direct.signed(upload.id, HOUR)
 
     def due(slack: timedelta) -> Sequence[str]:
-        return [direct.upload_id for direct in rows.direct.ended(slack, 10)]
+        return [direct.upload_id for direct in rows.direct.ended(slack, "", 10)]
 
-    rows.direct.cleared(upload.id, NOW)
+    rows.direct.cleared(upload.id)
+    rows.direct.forget(upload.id, NOW)
     assert due(NOW) == []
     assert due(-2 * HOUR) == [upload.id]
-    rows.direct.cleared(upload.id, -2 * HOUR)
+    rows.direct.forget(upload.id, -2 * HOUR)
     assert rows.direct.find(upload.id) is None
     assert [each.id for each in rows.uploads.ended(NOW, 10)] == [upload.id]
+
+
+def test_what_is_to_be_cleared_is_read_on_from_where_it_was_left(rows: Transaction) -> None:
+    ended = [an_open_one(rows, state=UploadState.READY, reserved=0)[0].id for _ in range(3)]
+
+    first = rows.direct.ended(NOW, "", 2)
+    rest = rows.direct.ended(NOW, first[-1].upload_id, 2)
+
+    assert [each.upload_id for each in [*first, *rest]] == sorted(ended)
+
+
+def test_rows_are_known_by_their_keys_and_keep_the_longest_etag(rows: Transaction) -> None:
+    upload, direct = an_open_one(rows)
+
+    rows.direct.seal(upload.id, "e" * 255)
+
+    known = rows.direct.known([direct.key, ".staging/direct/unknown"])
+    assert known == {direct.key: replace(direct, etag="e" * 255)}
 
 
 def test_a_row_goes_with_its_upload(rows: Transaction) -> None:

@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("upload_id", sa.String(36), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("multipart_id", sa.Text(), nullable=True),
-        sa.Column("etag", sa.String(80), nullable=True),
+        sa.Column("etag", sa.String(255), nullable=True),
         sa.Column("is_cleared", sa.Boolean(), nullable=False),
         sa.Column("links_until", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -29,6 +29,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_direct")),
         sa.UniqueConstraint("key", name=op.f("uq_direct_key")),
+    )
+    op.create_index(
+        op.f("ix_direct_is_cleared_direct_links_until"), "direct", ["is_cleared", "links_until"]
     )
 
 
