@@ -152,8 +152,12 @@ def upload_rules(settings: Settings) -> UploadRules:
         lifetime=timedelta(minutes=settings.upload_expiry_minutes),
         layout=settings.layout,
         allow_empty=settings.allow_empty_files,
-        staging_prefix=settings.s3_staging_prefix if settings.storage_backend == "s3" else None,
+        staging_prefix=_staging_prefix(settings),
     )
+
+
+def _staging_prefix(settings: Settings) -> str | None:
+    return settings.s3_staging_prefix if settings.storage_backend == "s3" else None
 
 
 def claim_rules(settings: Settings) -> ClaimRules:
@@ -175,4 +179,5 @@ def sweep_rules(settings: Settings) -> SweepRules:
         cap=settings.sweep_cap,
         stuck=_FORGOTTEN * timedelta(seconds=settings.redispatch_seconds),
         reread_bytes=settings.audit_reread_bytes,
+        staging_prefix=_staging_prefix(settings),
     )

@@ -64,6 +64,13 @@ def looked_up(
     return found
 
 
+def staged_of(key: str, prefix: str | None) -> str | None:
+    """Return the upload whose client sends to this key; None where that is no such key."""
+    start = f"{prefix}direct/"
+    said = key.removeprefix(start)
+    return said if prefix is not None and key.startswith(start) and is_id(said) else None
+
+
 def is_id(text: str) -> bool:
     """Say whether `text` has the one form our ids have."""
     try:

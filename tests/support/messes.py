@@ -36,6 +36,7 @@ RULES: Final = SweepRules(
     job_records=30 * DAY,
     cap=100,
     gateway_files=30 * DAY,
+    staging_prefix=".staging/",
 )
 
 

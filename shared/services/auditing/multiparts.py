@@ -1,4 +1,4 @@
-"""Open multipart uploads under our keys whose upload has ended long ago."""
+"""Open multipart uploads under our keys whose upload has ended long ago, or which no row names."""
 
 from collections.abc import Sequence
 
@@ -18,15 +18,23 @@ def multiparts(audit: Audit) -> None:
 
 
 def _left(audit: Audit, batch: Sequence[OpenMultipart]) -> list[tuple[OpenMultipart, str]]:
+    keys = [each.key for each in batch]
     with audit.parts.records.read() as rows:
-        ours = rows.objects.known([each.key for each in batch])
-        owners = rows.uploads.known([record.upload_id for record in ours.values()])
-    audit.foreign += sum(each.key not in ours for each in batch)
-    ended = {each.id for each in owners.values() if each.state in FINAL_UPLOADS}
-    return [
-        (each, ours[each.key].upload_id)
+        ours, direct = rows.objects.known(keys), rows.direct.known(keys)
+        owners = {key: row.upload_id for key, row in direct.items()}
+        owners |= {key: row.upload_id for key, row in ours.items()}
+        uploads = rows.uploads.known(list(owners.values()))
+    audit.foreign += sum(each.key not in owners for each in batch)
+    ended = {each.id for each in uploads.values() if each.state in FINAL_UPLOADS}
+    strays = {
+        each.multipart_id
         for each in batch
-        if each.key in ours
-        and ours[each.key].upload_id in ended
+        if each.key in direct and direct[each.key].multipart_id != each.multipart_id
+    }
+    return [
+        (each, owners[each.key])
+        for each in batch
+        if each.key in owners
+        and (owners[each.key] in ended or each.multipart_id in strays)
         and each.started_at <= audit.latest
     ]

@@ -79,7 +79,7 @@ def _held_against_rows(audit: Audit, batch: Sequence[StoredObject]) -> list[Stor
     keys = [each.key for each in batch]
     with audit.parts.records.read() as rows:
         expected = {each.key: each for each in rows.expected.under(keys)}
-        known = rows.objects.known(keys)
+        known = rows.objects.known(keys).keys() | rows.direct.known(keys).keys()
     listed = {each.key: each for each in batch}
     confirmed(audit, [each for each in expected.values() if _is_odd(each, listed[each.key])])
     return [each for each in batch if each.key not in expected and each.key not in known]

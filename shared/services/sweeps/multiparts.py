@@ -6,6 +6,7 @@ from typing import Final
 
 from shared.model.lifecycle import FINAL_UPLOADS
 from shared.model.stored import OpenMultipart
+from shared.services.finding import staged_of
 from shared.services.sweeps.runs import Run, Sweeper
 
 _BATCH: Final = 500
@@ -14,8 +15,9 @@ _BATCH: Final = 500
 def multiparts(sweeper: Sweeper, run: Run) -> None:
     """Abort old multipart uploads under our keys, once the uploads they belong to have ended.
 
-    A key is ours when it has a row of objects: what an earlier attempt began and never noted goes
-    too. While an upload is open, nothing under its keys is touched: its job may be running.
+    A key is ours when it has a row of objects, or is one that a client sends to: what an earlier
+    attempt began and never noted goes too. While an upload is open, nothing under its keys is touched,
+    for its job may be running; of those that its client sends to, nothing that its row names.
     """
     with sweeper.records.read() as rows:
         latest = sweeper.latest(rows.now())
@@ -34,16 +36,20 @@ def multiparts(sweeper: Sweeper, run: Run) -> None:
 
 
 def _abandoned(sweeper: Sweeper, run: Run, found: Sequence[OpenMultipart]) -> list[OpenMultipart]:
+    keys = [each.key for each in found]
     with sweeper.records.read() as rows:
-        ours = rows.objects.known([each.key for each in found])
-        uploads = rows.uploads.known([record.upload_id for record in ours.values()])
+        ours, direct = rows.objects.known(keys), rows.direct.known(keys)
+        owners = {key: staged_of(key, sweeper.rules.staging_prefix) for key in keys}
+        owners |= {key: record.upload_id for key, record in ours.items()}
+        uploads = rows.uploads.known([owner for owner in owners.values() if owner is not None])
     open_uploads = {each.id for each in uploads.values() if each.state not in FINAL_UPLOADS}
     abandoned = []
     for each in found:
-        record = ours.get(each.key)
-        if record is None:
+        owner, row = owners[each.key], direct.get(each.key)
+        is_stray = row is not None and row.multipart_id != each.multipart_id
+        if owner is None:
             run.note("foreign")
-        elif record.upload_id in open_uploads:
+        elif owner in open_uploads and not is_stray:
             run.note("active")
         else:
             abandoned.append(each)

@@ -3,19 +3,20 @@
 Invariant: an object is deleted only after its row says `deleting`, which nobody can set while a
 file refers to it or a job may still write it; and only the object that was seen, whose metadata
 names the upload of that row. The bucket may be shared with older services: what does not carry our
-metadata is never ours.
+metadata is never ours. What lies under a key that a client was to send to is that upload's, whatever
+else it says; with a row of `direct` it is no orphan, and long after its last link without one it is.
 """
 
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
 from shared.model.stored import StoredObject
 from shared.records import ObjectRecord
-from shared.services.finding import is_id
+from shared.services.finding import is_id, staged_of
 from shared.services.sweeps.runs import Run, Sweeper
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 _KIND: Final = "object"
 _CURSOR: Final = "cursor"
 _BATCH: Final = 500
+_LONGEST: Final = timedelta(days=8)  # that a link works, and one PUT takes
 
 
 def object_orphans(sweeper: Sweeper, run: Run) -> None:
@@ -78,7 +80,8 @@ def _remove(
     An object that is not surely gone keeps its row: the key may be another upload's afterwards.
     """
     found = sweeper.objects.find(key)
-    if found is not None and found.upload_id != upload_id:
+    staged = staged_of(key, sweeper.rules.staging_prefix)
+    if found is not None and upload_id != (staged or found.upload_id):
         log.warning("object_not_ours", extra={"upload_id": upload_id})
         found = None
     size = 0 if found is None else found.size
@@ -106,7 +109,7 @@ def _look_again(sweeper: Sweeper, run: Run, latest: datetime) -> None:
     for key in run.through(ripe):
         with run.item(_KIND):
             found = sweeper.objects.find(key)
-            owner = None if found is None else _owner(found, latest)
+            owner = None if found is None else _owner(sweeper, found, latest)
             if _taken(sweeper, key, owner, dry_run=run.dry_run) and owner is not None:
                 _remove(sweeper, run, key, owner)
 
@@ -154,6 +157,7 @@ def _without_row(sweeper: Sweeper, found: Sequence[StoredObject]) -> list[str]:
     keys = [each.key for each in found]
     with sweeper.records.read() as rows:
         spoken_for = rows.objects.known(keys).keys() | rows.files.referred(keys)
+        spoken_for |= rows.direct.known(keys).keys()
     return [key for key in keys if key not in spoken_for]
 
 
@@ -162,12 +166,15 @@ def _ours(sweeper: Sweeper, run: Run, keys: Sequence[str], latest: datetime) -> 
     for key in keys:
         with run.item(_KIND):
             found = sweeper.objects.find(key)
-            if found is not None and _owner(found, latest) is not None:
+            if found is not None and _owner(sweeper, found, latest) is not None:
                 ours.append(key)
     return ours
 
 
-def _owner(found: StoredObject, latest: datetime) -> str | None:
-    """Return the upload that an object, if it is old enough, says it is of."""
+def _owner(sweeper: Sweeper, found: StoredObject, latest: datetime) -> str | None:
+    """Return the upload that an object, if it is old enough, is of: by its key, or its own word."""
+    staged = staged_of(found.key, sweeper.rules.staging_prefix)
+    if staged is not None:
+        return staged if found.modified_at <= latest - _LONGEST else None
     said = found.upload_id or ""
     return said if is_id(said) and found.modified_at <= latest else None

@@ -28,6 +28,8 @@ class SweepRules:
     store for the owner of `looks` of them. More orphaned objects than `alarm` are left alone: that
     many are a lost database, or a bucket that two services share.
 
+    What clients send straight to the store waits below `staging_prefix`, if they can.
+
     For the auditor, due work that nobody was told of for `stuck` is forgotten, and a run reads about
     `reread_bytes` again.
     """
@@ -44,6 +46,7 @@ class SweepRules:
     alarm: int = 1_000
     stuck: timedelta = timedelta(minutes=5)
     reread_bytes: int = 10 * 1024**3
+    staging_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
