@@ -1,13 +1,11 @@
 """What becomes of uploads that lie in the store: adopted, swept, audited, tried again."""
 
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 import requests
 
-from shared.adapters.clock_system import SystemClock
 from shared.model.caller import Caller, Scope
 from shared.model.job import Job
 from shared.model.lifecycle import JobState, UploadState
@@ -117,67 +115,6 @@ def test_what_a_worker_could_not_clear_from_staging_is_swept(
     assert all(not key.startswith(".staging/") for key in sorted(far.keys()))
     assert far.multiparts() == []
     assert far.content(upload.key) == content
-
-
-@pytest.mark.parametrize("size", [None, FIVE + 500])
-def test_a_worker_clears_what_it_has_copied(far: Factory, sky: Weather, size: int | None) -> None:
-    content = (TEXT * (FIVE // len(TEXT) + 2))[:size] if size else TEXT
-    upload = opened(far, size=size, chunk_size=FIVE if size else None)
-    sent(far, upload, content)
-
-    far.run(sealed(far, upload))
-
-    assert far.keys() == {upload.key}
-    asked = len(sky.calls)
-    assert far.services.sweeps.run("direct-leftovers")["seen"] == 0
-    assert len(sky.calls) == asked
-
-
-def test_what_can_not_be_cleared_keeps_nothing_else_waiting(far: Factory, sky: Weather) -> None:
-    first, second = opened(far), opened(far)
-    for upload in (first, second):
-        sent(far, upload)
-        far.services.uploads.cancel(ALICE, upload.id)
-    rules = replace(far.services.sweeps.sweeper.rules, cap=1)
-    sweeps = replace(far.services.sweeps, sweeper=replace(far.services.sweeps.sweeper, rules=rules))
-    sky.brings(an_error(403, "AccessDenied"), to=lambda call: first.id in call.path, times=None)
-
-    results = [sweeps.run("direct-leftovers") for _ in range(2)]
-
-    assert [(each["failed"], each["removed"]) for each in results] == [(1, 0), (0, 1)]
-    assert far.keys() == {f".staging/direct/{first.id}"}
-
-
-def test_parts_are_counted_once_when_they_are_cleared(far: Factory) -> None:
-    upload = opened(far, size=2 * FIVE, chunk_size=FIVE)
-    far.services.targets.sign(ALICE, upload.id)
-    far.services.uploads.cancel(ALICE, upload.id)
-
-    removed = far.services.sweeps.run("direct-leftovers")["removed"]
-    far.shift("direct", "links_until", -2 * DAY, upload_id=upload.id)
-    again = far.services.sweeps.run("direct-leftovers")
-
-    assert (removed, again["removed"], again["seen"]) == (1, 0, 1)
-    assert (far.multiparts(), far.query("SELECT * FROM direct")) == ([], [])
-
-
-def test_a_clock_of_the_database_that_is_ahead_forgets_no_row(far: Factory) -> None:
-    upload = opened(far)
-    far.services.targets.sign(ALICE, upload.id)
-    far.services.uploads.cancel(ALICE, upload.id)
-    far.shift("direct", "links_until", -2 * DAY, upload_id=upload.id)
-    sweeper = far.services.sweeps.sweeper
-
-    class Behind(SystemClock):
-        def now(self) -> datetime:
-            return super().now() - 3 * DAY
-
-    behind = replace(sweeper, clock=Behind())
-    replace(far.services.sweeps, sweeper=behind).run("direct-leftovers")
-    known = far.query("SELECT * FROM direct")
-    far.services.sweeps.run("direct-leftovers")
-
-    assert (len(known), far.query("SELECT * FROM direct")) == (1, [])
 
 
 def test_what_comes_late_is_cleared_when_no_link_works_any_more(far: Factory) -> None:
