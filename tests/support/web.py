@@ -11,6 +11,7 @@ from typing import Any, Final
 import jwt
 import psutil
 
+from shared.adapters.objects_disk import DiskObjects
 from shared.model.file import File
 from tests.support import servers
 from tests.support.api import Api
@@ -42,7 +43,11 @@ class Web:
 
     def file(self, content: bytes, **said: Any) -> File:
         """Publish a file of alice's."""
-        with a_factory(self.folder, self.database_url) as factory:
+        staging = self.folder / "staging"  # where the web looks for objects, too
+        store = DiskObjects(
+            staging / "objects", base_url=self.base_url, secret=_SECRET, folder=staging / "final"
+        )
+        with a_factory(self.folder, self.database_url, objects=store) as factory:
             job = factory.received(content, **said)
             factory.run(job)
             file = factory.file(job)
