@@ -9,7 +9,7 @@ import requests
 
 from shared.errors import NotReceiving, QuotaExceeded
 from shared.model.lifecycle import UploadState
-from shared.model.upload import Upload
+from shared.model.upload import NewUpload, Upload
 from tests.integration.test_direct import DAY, FIVE, TEXT, opened, sealed, sent, state
 from tests.support.factory import Factory
 from tests.support.weather import Call, Choice, Weather, an_error
@@ -163,3 +163,18 @@ def test_what_began_in_time_has_an_hour_to_arrive(far: Factory) -> None:
     far.shift("uploads", "expires_at", -HOUR, id=absent.id)
     far.services.sweeps.run("expired-uploads")
     assert state(far, absent) is UploadState.EXPIRED
+
+
+def test_a_silent_store_is_asked_once_and_what_needs_none_expires(
+    far: Factory, sky: Weather
+) -> None:
+    uploads = [opened(far) for _ in range(3)]
+    chunked = far.services.uploads.open(ALICE, NewUpload("notes.txt"))
+    for upload in (*uploads, chunked):
+        far.shift("uploads", "expires_at", -HOUR * 5, id=upload.id)
+    sky.brings(an_error(503, "SlowDown"), times=None)
+
+    calls = asked(sky, lambda: far.services.sweeps.run("expired-uploads"))
+
+    assert len({call.path for call in calls}) == 1
+    assert state(far, chunked) is UploadState.EXPIRED

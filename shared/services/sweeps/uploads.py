@@ -14,14 +14,24 @@ _REFUSED: Final = timedelta(days=1)  # what the store says nothing of is not wai
 
 
 def expired_uploads(sweeper: Sweeper, run: Run) -> None:
-    """Expire what is still receiving past its time; whoever completes it first is not disturbed."""
+    """Expire what is still receiving past its time; whoever completes it first is not disturbed.
+
+    A store that did not answer once is not asked again in this run: those that need none go on.
+    """
     with sweeper.records.read() as rows:
         over = rows.uploads.expired(run.cap + 1)
     found = [upload for upload in over if sweeper.is_past(upload.expires_at, _grace(upload))]
+    is_silent = False
     for upload in run.through(found):
+        if is_silent and upload.is_direct:
+            continue
         with run.item(upload.id):
-            if run.dry_run or _expire(sweeper, upload):
-                run.count(upload.received)
+            try:
+                if run.dry_run or _expire(sweeper, upload):
+                    run.count(upload.received)
+            except Unavailable:
+                is_silent = upload.is_direct
+                raise
 
 
 def _expire(sweeper: Sweeper, upload: Upload) -> bool:
