@@ -111,7 +111,8 @@ def _caller_of(claims: dict[str, Any]) -> Caller:
         raise Unauthenticated("The token names no subject.")
     if subject == GUEST.subject:
         raise Unauthenticated("The token names a subject that is none.")
-    tenant = _name(claims.get("tenant", claims.get("customer_id", "default")))
+    said = claims.get("tenant")  # null is as good as nothing
+    tenant = _name(claims.get("customer_id", "default") if said is None else said)
     if not _TENANT.fullmatch(tenant):
         raise Unauthenticated("The token's tenant is not a name.")
     return Caller(subject, tenant, _scopes(claims.get("scope")))

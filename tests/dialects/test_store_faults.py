@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
-from shared.errors import AccessDenied
+from shared.errors import AccessDenied, Unavailable
 from shared.model.job import Job
 from tests.support.front import Front, Fronts, Hasty
 
@@ -22,6 +22,11 @@ def given_up(front: Front, job: Job) -> None:
 
 def denied(front: Front, job: Job) -> None:
     outage = AccessDenied("The object store denies access.")
+    front.factory.claims.sit_out(front.factory.claim(job), outage)
+
+
+def put_off(front: Front, job: Job) -> None:
+    outage = Unavailable("objects", "The object store does not answer.")
     front.factory.claims.sit_out(front.factory.claim(job), outage)
 
 
@@ -51,6 +56,7 @@ def uploaded(front: Front, clock: Hasty, path: str, happens: Happening) -> TestR
     [
         (given_up, 502, "job_failed"),
         (denied, 502, "objects_denied"),
+        (put_off, 502, "objects_unavailable"),
         (nothing, 504, "not_in_time"),
     ],
 )
@@ -72,6 +78,7 @@ def test_the_envelope_says_what_became_of_the_job(
     [
         (given_up, 500, "job_failed"),
         (denied, 500, "objects_denied"),
+        (put_off, 500, "objects_unavailable"),
         (nothing, 504, "not_in_time"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from apiflask import APIBlueprint
 from flask import Response, json
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from shared.model.file import File, FileQuery
 from shared.model.layout import Layout
@@ -26,6 +26,7 @@ PREFIX: Final = "/api/files"
 PROFILE: Final = "numbered"
 LAYOUT: Final = Layout("uploads/{owner}/{timestamp}_{name}")
 _LONGEST_HOURS: Final = 168
+_MOST_LISTED: Final = 100  # a client that asks for more gets as many
 _ID: Final = "<int:number>"
 # What the document's table says, and clients may show.
 _WORDS: Final = {
@@ -50,7 +51,7 @@ _STATUS: Final = {
 
 class ListQuery(Query):
     category: Literal["image", "video", "document"] | None = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    limit: Annotated[int, Field(ge=1), AfterValidator(lambda said: min(said, _MOST_LISTED))] = 50
     offset: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 

@@ -47,14 +47,15 @@ def submitted(
 def file_of(job_id: str, hopeless: Collection[str] = ()) -> File:
     """Wait for a job, at most a minute; return its file, or raise why there is none.
 
-    A job that was put off with one of the codes in `hopeless` is not waited for.
+    A job that was put off with one of the codes in `hopeless` is not waited for; of one that still
+    waits for the store at the end it is said that the store is at fault.
     """
     status = _waited(job_id, hopeless)
     if status.visible_file is not None:
         return status.visible_file
     if status.job.is_final:
         raise refused(status.job)
-    if (code := _put_off(status.job)) in hopeless:
+    if (code := _put_off(status.job)) in {*hopeless, *STORE_FAULTS}:
         detail = "The file is here and can't be stored now; its job goes on."
         facts, headers = {"job_id": job_id}, {"Retry-After": "60"}
         unavailable = HTTPStatus.SERVICE_UNAVAILABLE
