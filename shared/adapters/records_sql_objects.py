@@ -101,10 +101,8 @@ class SqlObjectRows:
             objects.c.upload_id == file_id,
             objects.c.state == ObjectState.LINKED,
         )
-        # Who ended without a file has written, or not: whoever is next writes over either.
-        is_free = or_(
-            objects.c.successor.is_(None), objects.c.successor == upload_id, ~_has_heir_at_work()
-        )
+        # Who ended without a file may have written, and only this row says what its file would be.
+        is_free = or_(objects.c.successor.is_(None), objects.c.successor == upload_id)
         statement = update(objects).where(its, is_free)
         marked = statement.values(successor=upload_id, checked=dict(checked), updated_at=db_now())
         return self._connection.execute(marked).rowcount == 1

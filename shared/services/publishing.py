@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.errors import LeaseLost, Rejected
+from shared.errors import LeaseLost, Rejected, Unavailable
 from shared.model.checked import Checked
 from shared.model.file import File
+from shared.model.lifecycle import FINAL_UPLOADS
 from shared.model.upload import Upload
 from shared.model.webhook import EventType
 from shared.records import Records, Transaction
@@ -61,13 +62,28 @@ def _end_replaced(rows: Transaction, events: Events, upload: Upload) -> tuple[li
 def taken_over(rows: Transaction, upload: Upload, checked: Checked) -> bool:
     """Let the upload write over the file it replaces; False when this has gone, and left the key.
 
-    Raises `Rejected` when the key is another's by now.
+    Raises `Rejected` when the key is another's by now, `Unavailable` while a replacement that failed
+    may have written over the file: what lies there has an owner once the sweep has looked.
     """
     if rows.objects.succeed(upload.key, upload.replaces or "", upload.id, checked.said()):
         return True
-    if not rows.objects.intend(upload.key, upload.id):
-        raise Rejected("name_taken", "Another upload was quicker to replace the file.")
-    return False
+    if rows.objects.intend(upload.key, upload.id):
+        return False
+    if _is_unsettled(rows, upload):
+        raise Unavailable("objects", "An earlier replacement of this file is not settled yet.")
+    raise Rejected("name_taken", "Another upload was quicker to replace the file.")
+
+
+def _is_unsettled(rows: Transaction, upload: Upload) -> bool:
+    record = rows.objects.known([upload.key]).get(upload.key)
+    if record is None or record.upload_id != upload.replaces or record.successor is None:
+        return False
+    return not _is_open(rows, record.successor)
+
+
+def _is_open(rows: Transaction, upload_id: str | None) -> bool:
+    upload = None if upload_id is None else rows.uploads.find(upload_id)
+    return upload is not None and upload.state not in FINAL_UPLOADS
 
 
 def may_have_written_over(records: Records, upload: Upload) -> bool:

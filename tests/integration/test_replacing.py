@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -276,19 +277,58 @@ def test_a_job_that_was_given_up_before_it_had_written_leaves_the_old_file_after
     assert factory.job(new).state is JobState.FAILED
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_the_next_replacement_writes_over_what_a_failed_one_left(
-    factory: Factory, *, after: bool
+def test_the_next_replacement_waits_until_it_is_known_what_a_failed_one_left(
+    factory: Factory,
 ) -> None:
-    old, failed = abandoned(factory, after=after)
+    old, failed = abandoned(factory, after=True)
+    third = heir(factory, b"the third")
 
-    third = factory.run(heir(factory, b"the third"))
+    waits = factory.run(third)
+    factory.services.sweeps.run("replacements")
 
-    assert (third.state, content(factory, third)) == (JobState.SUCCEEDED, b"the third")
-    assert factory.file(old) is None
+    assert (waits.state, (waits.error or {})["code"]) == (JobState.QUEUED, "objects_unavailable")
+    assert (factory.file(old), content(factory, failed)) == (None, b"the second")
+    assert factory.run(third).state is JobState.REJECTED  # its client never saw the second
+    assert content(factory, failed) == b"the second"
+    assert audited(factory) == {}
+
+
+def test_the_next_replacement_goes_on_once_a_failed_one_has_left_the_old_file(
+    factory: Factory,
+) -> None:
+    old, failed = abandoned(factory)
+    third = heir(factory, b"the third")
+
+    waits = factory.run(third)
+    factory.services.sweeps.run("replacements")
+    done = factory.run(third)
+
+    assert (waits.state, done.state) == (JobState.QUEUED, JobState.SUCCEEDED)
+    assert (factory.file(old), content(factory, third)) == (None, b"the third")
     factory.services.jobs.retry(ADMIN, failed.id)
     assert factory.run(failed).state is JobState.REJECTED
     assert content(factory, third) == b"the third"
+
+
+@pytest.mark.parametrize("there", [None, b"theirs"], ids=["nothing", "another's"])
+def test_what_is_neither_the_old_files_nor_the_new_ones_stays_with_an_alarm(
+    factory: Factory, caplog: pytest.LogCaptureFixture, there: bytes | None
+) -> None:
+    old, new = abandoned(factory)
+    factory.objects.delete(["notes.txt"])
+    if there is not None:
+        whose = str(uuid4())
+        factory.objects.put("notes.txt", there, content_type="text/plain", upload_id=whose)
+    factory.shift("objects", "updated_at", -2 * DAY, upload_id=old.upload_id)
+
+    result = patient(factory).run("replacements")
+
+    assert (result["removed"], result["strange"]) == (0, 1)
+    rows = [("notes.txt", old.upload_id, "linked", new.upload_id)]
+    assert rows_of_objects(factory) == rows
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == [
+        "replacement_unknown"
+    ]
 
 
 def test_a_retry_goes_on_with_the_replacement(factory: Factory) -> None:

@@ -1,7 +1,8 @@
 """Uploads that failed while they may have written over the file they replace.
 
 What lies in the store decides. The upload's object: the old bytes are gone, so its file is made after
-all. The old file's: it stays, once no request of the upload can come any more.
+all. The old file's: it stays, once no request of the upload can come any more. Anything else, or
+nothing, is for people to look at: the claim is kept, so that nobody writes over it.
 """
 
 import logging
@@ -10,6 +11,7 @@ from shared.errors import LeaseLost
 from shared.model.checked import checked_of
 from shared.model.job import Job, JobStatus
 from shared.model.lifecycle import Event
+from shared.model.stored import StoredObject
 from shared.records import ObjectRecord, Transaction
 from shared.services.publishing import publish
 from shared.services.sweeps.runs import Run, Sweeper
@@ -21,17 +23,26 @@ def replacements(sweeper: Sweeper, run: Run) -> None:
     """Finish replacements whose object is in place, and forget the others after the grace."""
     with sweeper.records.read() as rows:
         over = rows.objects.successions(run.cap + 1)
-    run.facts |= {"recovered": 0, "waiting": 0}
+    run.facts |= {"recovered": 0, "waiting": 0, "strange": 0}
     for record in run.through(over):
         with run.item(record.successor or ""):
             found = sweeper.objects.find(record.key)
             if found is not None and found.upload_id == record.successor:
                 if run.dry_run or _recovered(sweeper, record, found.etag):
                     run.note("recovered")
+            elif found is None or found.upload_id != record.upload_id:
+                _alarm(record, found)
+                run.note("strange")
             elif run.dry_run or _forgone(sweeper, record):
                 run.count()
             else:
                 run.note("waiting")
+
+
+def _alarm(record: ObjectRecord, found: StoredObject | None) -> None:
+    what = {"upload_id": record.successor, "file_id": record.upload_id}
+    whose = None if found is None else found.upload_id
+    log.error("replacement_unknown", extra={**what, "is_there": found is not None, "found": whose})
 
 
 def _recovered(sweeper: Sweeper, record: ObjectRecord, etag: str) -> bool:
