@@ -14,7 +14,7 @@ from shared.model.file import File
 from shared.model.lifecycle import FINAL_UPLOADS
 from shared.model.upload import Upload
 from shared.model.webhook import EventType
-from shared.records import Records, Transaction
+from shared.records import ObjectState, Records, Transaction
 from shared.services.events import Events
 
 
@@ -62,23 +62,25 @@ def _end_replaced(rows: Transaction, events: Events, upload: Upload) -> tuple[li
 def taken_over(rows: Transaction, upload: Upload, checked: Checked) -> bool:
     """Let the upload write over the file it replaces; False when this has gone, and left the key.
 
-    Raises `Rejected` when the key is another's by now, `Unavailable` while a replacement that failed
-    may have written over the file: what lies there has an owner once the sweep has looked.
+    Raises `Rejected` when the key is another's by now, `Unavailable` while nobody has it for good: a
+    replacement that failed may have written over the file, or what lies there is being removed.
     """
     if rows.objects.succeed(upload.key, upload.replaces or "", upload.id, checked.said()):
         return True
     if rows.objects.intend(upload.key, upload.id):
         return False
     if _is_unsettled(rows, upload):
-        raise Unavailable("objects", "An earlier replacement of this file is not settled yet.")
+        raise Unavailable("objects", "It is not settled yet who has this file's key.")
     raise Rejected("name_taken", "Another upload was quicker to replace the file.")
 
 
 def _is_unsettled(rows: Transaction, upload: Upload) -> bool:
     record = rows.objects.known([upload.key]).get(upload.key)
-    if record is None or record.upload_id != upload.replaces or record.successor is None:
-        return False
-    return not _is_open(rows, record.successor)
+    if record is None or record.state is ObjectState.DELETING:
+        return True  # the key is free, or will be
+    if record.state is ObjectState.INTENDED:
+        return not _is_open(rows, record.upload_id)
+    return record.upload_id == upload.replaces and not _is_open(rows, record.successor)
 
 
 def _is_open(rows: Transaction, upload_id: str | None) -> bool:

@@ -18,6 +18,7 @@ from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
 from shared.model.upload import NewUpload
 from shared.ports import ObjectStore
+from shared.services.forgetting import forget
 from shared.services.sweeping import SweepService
 from tests.support import servers
 from tests.support.factory import Factory, a_factory
@@ -351,6 +352,38 @@ def test_the_file_is_removed_for_good_while_its_replacement_comes(factory: Facto
     assert (done.state, content(factory, new)) == (JobState.SUCCEEDED, b"the second")
 
 
+def test_a_replacement_waits_while_the_object_of_the_old_file_goes(factory: Factory) -> None:
+    old, new = ready(factory, b"the first"), heir(factory, b"the second")
+    with factory.records.begin() as rows:
+        gone = rows.files.held([old.upload_id])
+        forget(rows, gone)
+
+    waits = factory.run(new)
+    factory.shift("objects", "updated_at", -2 * DAY, upload_id=old.upload_id)
+    factory.services.sweeps.run("object-orphans")
+    done = factory.run(new)
+
+    assert (waits.state, (waits.error or {})["code"]) == (JobState.QUEUED, "objects_unavailable")
+    assert (done.state, content(factory, new)) == (JobState.SUCCEEDED, b"the second")
+    assert audited(factory) == {}
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "failed"])
+def test_a_replacement_gives_way_to_an_upload_that_is_open_and_waits_for_one_that_failed(
+    factory: Factory, *, is_open: bool
+) -> None:
+    old, new = ready(factory, b"the first"), heir(factory, b"the second")
+    factory.services.files.delete(ALICE, old.upload_id, hard=True)
+    other = factory.received(b"another", layout=BARE)
+    if not is_open:
+        factory.claims.give_up(factory.claim(other), {"code": "drill", "detail": "Given up."})
+
+    ended = factory.run(new)
+
+    assert ended.state is (JobState.REJECTED if is_open else JobState.QUEUED)
+    assert factory.keys() == set()
+
+
 def test_what_others_put_under_the_key_is_not_written_over(factory: Factory) -> None:
     old = ready(factory, b"the first")
     new = heir(factory, b"the second")
@@ -369,7 +402,9 @@ def test_who_removes_the_old_file_and_who_replaces_it_leave_one_or_none(factory:
 
         at_once([lambda job=new: factory.run(job), lambda job=old: removed(factory, job)])  # type: ignore[misc]  # bound here
 
-        assert factory.job(new).state in {JobState.SUCCEEDED, JobState.REJECTED}
+        if factory.job(new).state is JobState.QUEUED:  # it came while the old object went
+            factory.run(new)
+        assert factory.job(new).state is JobState.SUCCEEDED
     factory.services.sweeps.run("object-orphans")
     assert audited(factory) == {}
     made = {row["key"] for row in factory.query("SELECT key FROM files")}
