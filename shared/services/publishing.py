@@ -47,7 +47,8 @@ def publish(rows: Transaction, events: Events, upload: Upload, file: File) -> Pu
 def _end_replaced(rows: Transaction, events: Events, upload: Upload) -> tuple[list[str], list[str]]:
     if upload.replaces is None or not rows.objects.succeeds(upload.id):
         return [], []
-    old = rows.files.find(upload.replaces)
+    # Held, for who hides or restores it now would change whether its end has been said.
+    old = next(iter(rows.files.held([upload.replaces])), None)
     if old is None or not rows.files.drop(old.id):
         raise LeaseLost("The file to replace has gone.")
     if not rows.objects.inherit(upload.key, upload.id):

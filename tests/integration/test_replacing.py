@@ -1,5 +1,6 @@
 """A file that takes the place of another of its name: the old one is served until then, or stays."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from shared.errors import Conflict, NameTaken, NotFound, Unavailable
@@ -25,6 +27,7 @@ from tests.support.factory import Factory, a_factory
 from tests.support.late import as_store
 from tests.support.pictures import a_png
 from tests.support.races import at_once
+from tests.support.waiting import eventually
 from tests.support.weather import impatient
 from tests.support.workshop import ALICE, BOB
 
@@ -436,6 +439,38 @@ def test_both_files_count_until_the_new_one_is_there(factory: Factory) -> None:
     factory.run(new)
 
     assert (while_both, factory.quota()) == ((9, 10), (10, 0))
+
+
+@pytest.mark.parametrize("is_hidden", [True, False], ids=["hidden", "restored"])
+def test_who_hides_or_restores_the_old_file_just_then_decides_whether_its_end_is_said(
+    postgres_rows: str, tmp_path: Path, *, is_hidden: bool
+) -> None:
+    with (
+        a_factory(tmp_path, postgres_rows) as factory,
+        psycopg.connect(postgres_rows, autocommit=True) as looking,
+    ):
+        old = ready(factory, b"the first")
+        if not is_hidden:
+            factory.services.files.delete(ALICE, old.upload_id, hard=False)
+        factory.listen()
+        new = heir(factory, b"the second")
+        thread = threading.Thread(target=lambda: factory.run(new))
+
+        def is_waiting() -> bool:
+            found = looking.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
+            return found is not None and found[0] > 0
+
+        with factory.records.begin() as rows:
+            if is_hidden:
+                rows.files.mark_deleted(old.upload_id)
+            else:
+                rows.files.restore(old.upload_id)
+            thread.start()
+            eventually(is_waiting)
+        thread.join()
+
+        said = ["file.ready"] if is_hidden else ["file.deleted", "file.ready"]
+        assert (factory.job(new).state, factory.events()) == (JobState.SUCCEEDED, said)
 
 
 def _die() -> None:
