@@ -141,6 +141,12 @@ class SqlUploadRows:
         found = (upload_of(row) for row in self._connection.execute(statement).mappings())
         return {upload.id: upload for upload in found}
 
+    def awaited(self, keys: Sequence[str]) -> set[str]:
+        # By the states, which have an index: few uploads are open.
+        is_open = uploads.c.state.in_(frozenset(UploadState) - FINAL_UPLOADS)
+        statement = select(uploads.c.key).where(is_open, uploads.c.key.in_(keys))
+        return set(self._connection.execute(statement).scalars())
+
     def drop(self, upload_ids: Sequence[str]) -> None:
         for table, column in ((idempotency, idempotency.c.upload_id), (uploads, uploads.c.id)):
             self._connection.execute(delete(table).where(column.in_(upload_ids)))

@@ -63,6 +63,10 @@ class UploadRows(Protocol):
 
     def known(self, upload_ids: Sequence[str]) -> dict[str, Upload]: ...
 
+    def awaited(self, keys: Sequence[str]) -> set[str]:
+        """Return those of the keys that an open upload is to have, maybe after another's file."""
+        ...
+
     def drop(self, upload_ids: Sequence[str]) -> None: ...
 
 

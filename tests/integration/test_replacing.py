@@ -104,6 +104,25 @@ def test_a_large_file_replaces_a_small_one_and_leaves_no_multipart(factory: Fact
     assert factory.multiparts() == []
 
 
+def test_a_replacement_keeps_its_multipart_however_long_it_takes_and_loses_it_once_it_ended(
+    factory: Factory,
+) -> None:
+    old, new = ready(factory, b"the first"), heir(factory, LARGE)
+    claim = factory.claim(new)
+    begun = factory.objects.begin_multipart(
+        "notes.txt", content_type="text/plain", upload_id=new.upload_id
+    )
+
+    working = factory.services.sweeps.run("multiparts")
+    there = factory.multiparts()
+    factory.claims.give_up(claim, {"code": "drill", "detail": "Given up."})
+    ended = factory.services.sweeps.run("multiparts")
+
+    assert (working["active"], working["removed"], ended["removed"]) == (1, 0, 1)
+    assert (begun in str(there), factory.multiparts()) == (True, [])
+    assert content(factory, old) == b"the first"
+
+
 def test_thumbnails_of_the_old_file_go_with_the_next_sweep(factory: Factory) -> None:
     old = ready(factory, a_png(200, 100), "photo.png")
     new = factory.run(heir(factory, a_png(300, 100), "photo.png"))

@@ -17,7 +17,8 @@ def multiparts(sweeper: Sweeper, run: Run) -> None:
 
     A key is ours when it has a row of objects, or is one that a client sends to: what an earlier
     attempt began and never noted goes too. While an upload is open, nothing under its keys is touched,
-    for its job may be running; of those that its client sends to, nothing that its row names.
+    for its job may be running, not even where the key still is the file's that it replaces; of those
+    that its client sends to, nothing that its row names.
     """
     with sweeper.records.read() as rows:
         latest = sweeper.latest(rows.now())
@@ -42,6 +43,7 @@ def _abandoned(sweeper: Sweeper, run: Run, found: Sequence[OpenMultipart]) -> li
         owners = {key: staged_of(key, sweeper.rules.staging_prefix) for key in keys}
         owners |= {key: record.upload_id for key, record in ours.items()}
         uploads = rows.uploads.known([owner for owner in owners.values() if owner is not None])
+        awaited = rows.uploads.awaited(keys)
     open_uploads = {each.id for each in uploads.values() if each.state not in FINAL_UPLOADS}
     abandoned = []
     for each in found:
@@ -49,7 +51,7 @@ def _abandoned(sweeper: Sweeper, run: Run, found: Sequence[OpenMultipart]) -> li
         is_stray = row is not None and row.multipart_id != each.multipart_id
         if owner is None:
             run.note("foreign")
-        elif owner in open_uploads and not is_stray:
+        elif each.key in awaited or (owner in open_uploads and not is_stray):
             run.note("active")
         else:
             abandoned.append(each)
