@@ -100,12 +100,13 @@ class CopyService:
     def _intended(self, copy: File) -> File:
         """Return the copy with its key, once its intents are committed."""
         with self.files.records.begin() as rows:
-            _reserve(rows, copy)
-            # Only asked for: what nobody's row holds would stay reserved if we died.
-            rows.quotas.release(copy.tenant, copy.size)
+            # The keys' rows before the quota's, as everybody takes them.
             copy = replace(copy, key=claimed_key(rows, self.rules, named(copy), self.rules.layout))
             for small in copy.thumbnails:
                 rows.objects.intend(small.key, copy.id)
+            _reserve(rows, copy)
+            # Only asked for: what nobody's row holds would stay reserved if we died.
+            rows.quotas.release(copy.tenant, copy.size)
         return copy
 
     def _written(self, caller: Caller, source: File, copy: File) -> File:
@@ -153,10 +154,10 @@ class CopyService:
         owed: list[str] = []
         try:
             with self.files.records.begin() as rows:
-                _reserve(rows, copy)
-                rows.quotas.use(copy.tenant, copy.size, copy.size)
                 if not rows.objects.fulfil(keys_of(copy), copy.id):
                     raise Unavailable("objects", "The copy took so long that it was swept away.")
+                _reserve(rows, copy)
+                rows.quotas.use(copy.tenant, copy.size, copy.size)
                 made = rows.files.add(copy, None)
                 owed = self.files.events.of_file(rows, EventType.READY, made)
         except OutcomeUnknown as unknown:

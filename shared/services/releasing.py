@@ -10,12 +10,12 @@ def release(rows: Transaction, upload_id: str) -> None:
     upload = rows.uploads.find(upload_id)
     if upload is None:
         return
-    rows.quotas.release(upload.tenant, upload.reserved)
     rows.uploads.settle(upload_id, reserved=0)
     rows.chunks.drop(upload_id)
     job = rows.jobs.of_upload(upload_id)
     if job is None or job.started_at is None:  # nobody has come to write an object
         rows.objects.drop([each.key for each in rows.objects.of_upload(upload_id)], upload_id)
+    rows.quotas.release(upload.tenant, upload.reserved)  # last, as everywhere: keys before quotas
 
 
 def give_up_earlier(rows: Transaction, upload: Upload) -> str | None:

@@ -220,12 +220,13 @@ class UploadService:
         return drafted(caller, new, upload_id, screening=self.screening, rules=self.rules, now=now)
 
     def _add(self, rows: Transaction, upload: Upload, caller: Caller, new: NewUpload) -> Upload:
-        if not rows.quotas.reserve(upload.tenant, upload.reserved):
-            raise QuotaExceeded("This tenant's quota is used up.")
         layout = new.layout or self.rules.layout
         if upload.is_direct or not layout.is_unique:
             replacing = caller if new.replace and layout.is_bare else None
             upload = _with_a_key_of_its_own(rows, self.rules, upload, layout, replacing)
+        # After the key's row, as whoever publishes or deletes takes them.
+        if not rows.quotas.reserve(upload.tenant, upload.reserved):
+            raise QuotaExceeded("This tenant's quota is used up.")
         added = rows.uploads.add(upload, max(self.rules.lifetime, timedelta(seconds=new.open_for)))
         if upload.is_direct:
             rows.direct.add(Direct(upload.id, self.rules.staged_key(upload.id)))
