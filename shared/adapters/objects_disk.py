@@ -19,11 +19,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO, FileIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from shared.adapters import objects_disk_facts as facts_of
 from shared.adapters.durable import sync
 from shared.adapters.objects_disk_faults import begun, translated
-from shared.adapters.objects_disk_folders import blocks, expected_etag, keys_below, make_folder
+from shared.adapters.objects_disk_folders import (
+    blocks,
+    expected_etag,
+    keys_below,
+    lies_at,
+    link_over,
+    make_folder,
+)
 from shared.adapters.objects_disk_links import DiskLinks
 from shared.errors import Conflict, KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
@@ -122,6 +130,7 @@ class DiskObjects(DiskLinks):
         with translated():
             for path in (
                 self._part_file(multipart_id),
+                self._part_facts(multipart_id, "link"),
                 self._part_facts(multipart_id, "fresh"),
                 self._part_facts(multipart_id),
             ):
@@ -136,8 +145,7 @@ class DiskObjects(DiskLinks):
     def find(self, key: str) -> StoredObject | None:
         try:
             with translated():
-                body = self._object_file(key).stat()
-                facts = json.loads(self._facts_file(key).read_text())
+                body, facts = facts_of.look(self._object_file(key), self._facts_file(key))
         except NotFound:
             return None
         return StoredObject(
@@ -188,14 +196,12 @@ class DiskObjects(DiskLinks):
                 raise Unavailable("objects", "The folder of objects can't be written.")
 
     def _completed(self, key: str, multipart_id: str, etag: str, over: str | None = None) -> str:
-        source, fresh = self._part_file(multipart_id), self._part_facts(multipart_id, "fresh")
         with begun(), translated():
             self._refuse_taken(key, over)  # before it costs anything
-            facts = json.loads(self._part_facts(multipart_id).read_text())
-            fresh.write_text(json.dumps(facts | {"etag": etag}))
-            sync(source)
-            sync(fresh)
-            self._put_in_place(key, source, fresh, over)
+            facts = json.loads(self._part_facts(multipart_id).read_text()) | {"etag": etag}
+            facts_of.save(self._part_facts(multipart_id, "fresh"), facts)
+            sync(self._part_file(multipart_id))
+            self._put_in_place(key, multipart_id, facts, over)
         self.abort_multipart(key, multipart_id)
         return etag
 
@@ -203,24 +209,30 @@ class DiskObjects(DiskLinks):
         with contextlib.suppress(FileNotFoundError):
             source = self._object_file(key).open("rb", buffering=0)
             found = self.find(key)
-            if found is not None and etag in {None, found.etag}:
+            is_it = found is not None and etag in {None, found.etag}
+            if is_it and lies_at(self._object_file(key), source):  # it was found of these bytes
                 return source
             source.close()
         return None
 
-    def _put_in_place(self, key: str, source: Path, facts: Path, over: str | None) -> None:
+    def _put_in_place(
+        self, key: str, multipart_id: str, facts: dict[str, Any], over: str | None
+    ) -> None:
         object_file, facts_file = self._object_file(key), self._facts_file(key)
+        source, fresh = self._part_file(multipart_id), self._part_facts(multipart_id, "fresh")
         with self._locked():
             self._refuse_taken(key, over)
-            if over is not None:  # first, or new facts could lie beside old bytes
-                object_file.unlink()
-                sync(object_file.parent)
+            if over is not None:
+                facts_of.save(fresh, facts_of.over(object_file, facts_file, facts))
             try:
                 for target in (facts_file, object_file):
                     make_folder(target.parent)
-                facts.replace(facts_file)
+                fresh.replace(facts_file)
                 sync(facts_file.parent)
-                os.link(source, object_file)
+                if over is None:
+                    os.link(source, object_file)
+                else:
+                    link_over(source, self._part_facts(multipart_id, "link"), object_file)
                 sync(object_file.parent)
             except _IN_THE_WAY as error:
                 raise Conflict("The key lies below an object, or above one.") from error

@@ -1,7 +1,9 @@
 """What lies in a folder of objects: keys, ETags, blocks of a file, folders that outlast the power."""
 
 import hashlib
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Final
@@ -37,6 +39,20 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         sync(folder.parent)
+
+
+def link_over(source: Path, name: Path, target: Path) -> None:
+    """Link a file over another, by way of a free name: one of the two lies there at any time."""
+    name.unlink(missing_ok=True)  # of an attempt that died
+    os.link(source, name)
+    name.replace(target)
+
+
+def lies_at(path: Path, source: FileIO) -> bool:
+    """Say whether an open file is the one that lies there."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return os.path.samestat(os.fstat(source.fileno()), path.stat())
+    return False
 
 
 def expected_etag(written: Written) -> str:
