@@ -24,12 +24,11 @@ from shared.ports import Board, Clock, Dispatcher, ObjectStore
 from shared.records import Records
 from shared.services.events import Events
 from shared.services.finding import find_file, is_id
-from shared.services.forgetting import forget, keys_of
+from shared.services.forgetting import Refusals, being_replaced, forget, keys_of, unreplaced
 
 SHORTEST_LINK: Final = timedelta(seconds=1)
 LONGEST_LINK: Final = timedelta(days=7)  # what SigV4 allows
 _NO_NUMBER: Final = 2**63  # and above: more than a column holds
-
 
 log = logging.getLogger(__name__)
 
@@ -128,8 +127,7 @@ class FileService:
         file = self.find(caller, file_id)
         small = file.thumbnail(name)
         if small is None:
-            names = [each.name for each in file.thumbnails]
-            raise NotFound("thumbnail", available=names)
+            raise NotFound("thumbnail", available=[each.name for each in file.thumbnails])
         return file, small
 
     def read(
@@ -187,11 +185,11 @@ class FileService:
 
     def delete(self, caller: Caller, file_id: str, *, hard: bool) -> None:
         """Hide a file, or with `hard` remove its rows and objects, hidden or not."""
-        if not self.delete_many(caller, [file_id], hard=hard):
-            raise NotFound("file")
+        for refusal in self.delete_many(caller, [file_id], hard=hard).values():
+            raise refusal
 
-    def delete_many(self, caller: Caller, file_ids: Sequence[str], *, hard: bool) -> set[str]:
-        """Delete files as `delete` does, in one transaction; return those that were there."""
+    def delete_many(self, caller: Caller, file_ids: Sequence[str], *, hard: bool) -> Refusals:
+        """Delete files as `delete` does, in one transaction; return what speaks against the others."""
         caller.require(Scope.FILES_DELETE)
         with self.records.begin() as rows:
             now = rows.now()
@@ -201,11 +199,12 @@ class FileService:
                 if caller.sees(tenant=file.tenant, owner=file.owner)
                 and (hard or not file.is_hidden(lambda: now))
             ]
-            ids = [file.id for file in found]
+            going = unreplaced(rows, found) if hard else found
+            ids = [file.id for file in going]
             hidden = rows.files.mark_deleted(*ids)
-            seen = [file for file in found if file.id in hidden]
+            seen = [file for file in going if file.id in hidden]
             owed = self.events.of_files(rows, EventType.DELETED, seen)
-            removed = forget(rows, found) if hard else []
+            removed = forget(rows, going) if hard else []
             jobs = rows.jobs.of_uploads(ids)
         self.announce(jobs, owed)
         for file_id in ids:
@@ -213,7 +212,8 @@ class FileService:
         # The rows are gone, so the files are; objects that are left have their mark and a sweep.
         with suppress(Unavailable):
             self.purge(*removed)
-        return set(ids)
+        missing: Refusals = {each: NotFound("file") for each in file_ids if each not in ids}
+        return missing | {file.id: being_replaced() for file in found if file.id not in ids}
 
     def announce(self, jobs: Sequence[Job], owed: Sequence[str]) -> None:
         """Say after a commit that the board's files are not these any more, and what is owed."""

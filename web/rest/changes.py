@@ -5,7 +5,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from shared.errors import NotFound
+from shared.errors import AppError
 from web.auth import caller
 from web.limits import hold_slot
 from web.rest.documented import answers
@@ -48,16 +48,10 @@ def restore_file(file_id: str) -> Any:
 def delete_files(these: DeleteIn) -> Any:
     """Delete up to 100 files; there is an answer for each."""
     ids = list(dict.fromkeys(these.ids))
-    deleted = services().files.delete_many(caller(), ids, hard=these.hard_delete)
-    return {"items": [_answer(each, is_deleted=each in deleted) for each in ids]}
+    refused = services().files.delete_many(caller(), ids, hard=these.hard_delete)
+    return {"items": [_answer(each, refused.get(each)) for each in ids]}
 
 
-def _answer(file_id: str, *, is_deleted: bool) -> dict[str, Any]:
-    if is_deleted:
-        return {"id": file_id, "deleted": True, "error": None}
-    unknown = NotFound("file")
-    return {
-        "id": file_id,
-        "deleted": False,
-        "error": {"code": unknown.code, "detail": str(unknown)},
-    }
+def _answer(file_id: str, refusal: AppError | None) -> dict[str, Any]:
+    error = None if refusal is None else {"code": refusal.code, "detail": str(refusal)}
+    return {"id": file_id, "deleted": refusal is None, "error": error}
