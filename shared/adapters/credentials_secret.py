@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _METHOD: Final = "sluice-secret"
 _ATTEMPTS: Final = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
 _PAUSE_SECONDS: Final = 5.0  # between two looks that a refusal asks for
+_WAIT_SECONDS: Final = 2.0  # at most, for a look that another request has asked for
 _NEWS_SECONDS: Final = 30.0  # how long a change explains why older signatures are refused
 _OUTDATED: Final = frozenset(
     {"403", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"}
@@ -104,13 +105,15 @@ class SecretCredentials(RefreshableCredentials):
         return 0 if code in _OUTDATED and self._renewed() else None
 
     def _renewed(self) -> bool:
-        with self._refresh_lock:
-            if time.monotonic() - self._read_at >= _PAUSE_SECONDS:
-                self._protected_refresh(is_mandatory=True)
+        if self._refresh_lock.acquire(timeout=_WAIT_SECONDS):
+            try:
+                if time.monotonic() - self._read_at >= _PAUSE_SECONDS:
+                    self._protected_refresh(is_mandatory=True)
+            finally:
+                self._refresh_lock.release()
         return time.monotonic() - self._changed_at < _NEWS_SECONDS
 
     def _refreshed(self) -> dict[str, str | None]:
-        self._read_at = time.monotonic()
         try:
             keys = self._read()
         except SecretUnread as error:
@@ -119,6 +122,9 @@ class SecretCredentials(RefreshableCredentials):
             if keys != self._known:
                 self._known, self._changed_at = keys, time.monotonic()
                 log.info("s3_credentials_changed")
+        finally:
+            # From its end, however long it took: whoever waited meanwhile does not look again.
+            self._read_at = time.monotonic()
         access_key, secret_key, token = self._known
         return {
             "access_key": access_key,

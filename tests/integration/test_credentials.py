@@ -27,11 +27,13 @@ from shared.ports import ObjectStore
 from shared.wiring_parts import build_objects
 from tests.support import servers
 from tests.support.objects import KEY, content, put
+from tests.support.races import at_once
 from tests.support.waiting import eventually
 from tests.support.weather import an_error, it_hangs, weather_before
 
 HOUR: Final = timedelta(hours=1)
 _HASTY: Final = Config(connect_timeout=0.3, read_timeout=0.3, retries={"total_max_attempts": 1})
+_SLOW: Final = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
 ROLE: Final = {
     "AccessKeyId": "ASIAROLE",
     "SecretAccessKey": "of-the-role",
@@ -99,6 +101,14 @@ def wrong(number: int = 1) -> dict[str, str]:
 def a_store(place: S3Place, secret: str, every: timedelta = HOUR) -> S3Objects:
     keyless = replace(place, access_key_id=None, secret_access_key=None)
     return S3Objects(with_secret(keyless, secret, every))
+
+
+def _refused(store: ObjectStore) -> float:
+    """Return how many seconds a request took that the store refused."""
+    began = monotonic()
+    with pytest.raises(Unavailable):
+        store.find(KEY)
+    return monotonic() - began
 
 
 def link(store: ObjectStore) -> dict[str, list[str]]:
@@ -203,6 +213,30 @@ def test_keys_that_stay_wrong_are_an_outage_and_the_secret_is_not_asked_each_tim
                 put(store, KEY, b"hello")
 
         assert len(way.calls) == 2  # at the start, and at the first refusal
+
+
+@pytest.mark.parametrize(("longest", "most"), [(10, 3), (0.2, 1)])
+def test_requests_refused_at_once_look_once_however_long_the_secret_is_silent(
+    vault: Vault,
+    a_bucket: S3Place,
+    monkeypatch: pytest.MonkeyPatch,
+    longest: float,
+    most: float,
+) -> None:
+    vault.create(json.dumps(wrong()))
+    with weather_before(replace(a_bucket, endpoint=vault.url)) as way:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", way.place.endpoint or "")
+        monkeypatch.setattr("shared.adapters.credentials_secret._ATTEMPTS", _SLOW)
+        monkeypatch.setattr("shared.adapters.credentials_secret._PAUSE_SECONDS", 1.5)
+        monkeypatch.setattr("shared.adapters.credentials_secret._WAIT_SECONDS", longest)
+        store = a_store(a_bucket, vault.name)
+        way.brings(it_hangs, times=None)
+
+        took = sorted(at_once([lambda: _refused(store)] * 6))
+        way.over.set()
+
+    assert len(way.calls) == 2  # at the start, and at the first refusal
+    assert took[-2] < most  # the others wait for a while only
 
 
 def test_the_secret_is_read_again_every_so_often(vault: Vault, a_bucket: S3Place) -> None:
