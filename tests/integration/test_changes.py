@@ -14,8 +14,10 @@ from shared.adapters.clock_system import SystemClock
 from shared.errors import AppError, Forbidden, Gone, NotFound, Unprocessable, Unsupported
 from shared.model.caller import Caller, Scope
 from shared.model.file import File
+from shared.model.predecessors import GATEWAY
 from shared.services.forgetting import keys_of
 from tests.support.factory import Factory, a_factory
+from tests.support.pictures import a_jpeg
 from tests.support.races import at_once
 from tests.support.workshop import ALICE, BOB
 
@@ -163,6 +165,24 @@ def test_a_file_whose_time_is_over_is_not_restored(factory: Factory) -> None:
     for file in (deleted, swept):
         with pytest.raises(Gone):
             factory.services.changes.restore(ALICE, file.id)
+
+
+def test_a_file_that_the_gateway_kept_long_enough_is_not_restored_to_expire_again(
+    factory: Factory,
+) -> None:
+    factory.listen()
+    job = factory.received(a_jpeg(), "photo.jpg", profile=GATEWAY)
+    factory.run(job)
+    file = factory.file(job)
+    assert file is not None
+    factory.shift("files", "created_at", -31 * 24 * HOUR, id=file.id)
+
+    factory.services.sweeps.run("gateway-files")
+
+    with pytest.raises(Gone):
+        factory.services.changes.restore(ALICE, file.id)
+    assert factory.services.sweeps.run("gateway-files")["removed"] == 0
+    assert factory.events() == ["file.ready", "file.expired"]
 
 
 @pytest.mark.parametrize("how", ["hard", "swept"])

@@ -36,6 +36,9 @@ def gateway_files(sweeper: Sweeper, run: Run) -> None:
 
 def _expire(sweeper: Sweeper, file: File, *, of_age: bool = False) -> bool:
     with sweeper.records.begin() as rows:
+        if of_age:
+            # Its time is over, as others' that end: it is not restored to be expired once more.
+            rows.files.change(file.id, expires_at=rows.now())
         expire = rows.files.mark_deleted if of_age else rows.files.expire
         if not expire(file.id):
             return False
