@@ -13,6 +13,7 @@ from shared.model.file import File
 from shared.model.webhook import EventType
 from shared.services.files import FileService
 from shared.services.finding import find_file
+from shared.services.opening import agree
 from shared.services.screening import Screening
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,9 @@ class ChangeService:
             if changed is None:  # it was deleted meanwhile
                 raise NotFound("file")
             jobs = rows.jobs.of_uploads([file_id])
-        if is_public:
-            self.files.objects.set_public(file.key, is_public=True)
+        if is_public is not None:
+            # Another change, or another file of this key, may have come between.
+            agree(self.files.records, self.files.objects, file.key)
         self.files.announce(jobs, [])
         log.info("file_changed", extra={"file_id": file_id, "fields": sorted(said)})
         return changed

@@ -1,6 +1,7 @@
 """What the store gives to anybody is made to agree with the files that are public.
 
-For files from before `S3_PUBLIC_ACL` was set, and for its end. Safe to repeat, and to break off.
+Invariant: whoever writes to the store looks afterwards, and writes again unless it still agrees. So
+the last to write has seen what is so, whatever others did meanwhile.
 """
 
 from collections.abc import Iterator
@@ -9,25 +10,45 @@ from typing import Final
 
 from shared.errors import NotFound
 from shared.model.file import File
+from shared.model.lifecycle import UploadState
 from shared.ports import ObjectStore
 from shared.records import Records
 
 _BATCH: Final = 500
 
 
+def agree(records: Records, objects: ObjectStore, key: str) -> bool:
+    """Give the object under this key to anybody, or to nobody, as its file or upload says.
+
+    False when there is none. Raises `Unavailable`.
+    """
+    done = None
+    while True:
+        found = objects.find(key)
+        if found is None:
+            return False
+        said = found.upload_id, _is_public(records, key, found.upload_id)
+        if said == done:
+            return True
+        with suppress(NotFound):  # then it is gone at the next look
+            objects.set_public(key, is_public=said[1])
+        done = said
+
+
 def set_acls(records: Records, objects: ObjectStore, *, remove: bool = False) -> int:
     """Let the store give away the objects of all public files, or none; return of how many.
 
-    Raises `Unavailable`.
+    For files from before `S3_PUBLIC_ACL` was set, and for its end. Safe to repeat, and to break
+    off. Lost objects are the auditor's to tell. Raises `Unavailable`.
     """
     done = 0
     for file in _public_files(records):
-        with suppress(NotFound):  # the auditor's to say
-            objects.set_public(file.key, is_public=not remove)
+        if not remove:
+            done += agree(records, objects, file.key)
+            continue
+        with suppress(NotFound):
+            objects.set_public(file.key, is_public=False)
             done += 1
-            if not remove and not _is_public(records, file.id):
-                # Made private meanwhile: whoever did that may have been before us at the store.
-                objects.set_public(file.key, is_public=False)
     return done
 
 
@@ -43,7 +64,13 @@ def _public_files(records: Records) -> Iterator[File]:
         after = ids[-1]
 
 
-def _is_public(records: Records, file_id: str) -> bool:
+def _is_public(records: Records, key: str, upload_id: str | None) -> bool:
+    """Return what the object's own file says, or the upload that may become one."""
     with records.read() as rows:
-        file = rows.files.find(file_id)
-    return file is not None and file.is_public
+        file = rows.files.under(key)
+        if upload_id is not None and (file is None or file.id != upload_id):
+            upload = rows.uploads.find(upload_id)
+            if upload is not None:
+                # One whose file is gone already has nothing for anybody.
+                return upload.is_public and upload.state is not UploadState.READY
+        return file is not None and file.is_public

@@ -1,9 +1,10 @@
 """Public files where `S3_PUBLIC_ACL` is on: their jobs end well, and their address is one that works."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,9 @@ from cli.public_acls import public_acls
 from shared.adapters.client_s3 import S3Place, s3_client
 from shared.adapters.objects_s3 import S3Objects
 from shared.model.file import File
+from shared.model.layout import Layout
+from shared.model.upload import NewUpload
+from shared.ports import ObjectStore
 from shared.services.describing import Describing
 from shared.services.opening import set_acls
 from tests.support import servers
@@ -23,6 +27,9 @@ from tests.support.late import as_store
 from tests.support.pictures import a_png
 from tests.support.waiting import eventually
 from tests.support.weather import Call, an_error, weather_before
+from tests.support.workshop import ALICE, BOB, Bytes
+
+BARE = Layout("{name}")
 
 BOTH = pytest.mark.parametrize(
     "content", [b"hello", b"hello, " * 1_300_000], ids=["whole", "in parts"]
@@ -145,6 +152,9 @@ def test_a_file_that_becomes_private_meanwhile_is_not_left_open(
         class Slow:
             """A store whose first request comes after somebody else's."""
 
+            def __getattr__(self, name: str) -> Any:
+                return getattr(store, name)
+
             def set_public(self, key: str, *, is_public: bool) -> None:
                 if is_public:
                     with factory.records._engine.begin() as connection:
@@ -155,6 +165,91 @@ def test_a_file_that_becomes_private_meanwhile_is_not_left_open(
         set_acls(factory.records, as_store(Slow()))
 
         assert readers(generous, file) == set()
+
+
+class Open:
+    """A store that notes what it gives to anybody; before it first does, something else happens."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        self._inner = inner
+        self.keys: set[str] = set()
+        self.meanwhile: Callable[[], object] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def set_public(self, key: str, *, is_public: bool) -> None:
+        if is_public and self.meanwhile is not None:
+            work, self.meanwhile = self.meanwhile, None
+            work()
+        (self.keys.add if is_public else self.keys.discard)(key)
+
+
+@pytest.mark.parametrize("what", ["made private", "replaced", "half replaced", "another's"])
+def test_what_became_private_while_it_was_opened_is_closed_again(tmp_path: Path, what: str) -> None:
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    servers.make_tables(url)
+    with a_factory(tmp_path, url) as factory:
+        store = Open(factory.objects)
+        files = replace(factory.services.files, objects=as_store(store))
+        changes = replace(factory.services.changes, files=files)
+        file = factory.received(b"the first", layout=BARE)
+        factory.run(file)
+        heir = factory.received(b"the second", layout=BARE, replace=True)
+
+        def anothers() -> None:
+            factory.services.files.delete(ALICE, file.upload_id, hard=True)
+            upload = factory.services.uploads.open(BOB, NewUpload("notes.txt", layout=BARE))
+            factory.services.chunks.put(BOB, upload.id, 0, Bytes(b"Bob's"), None)
+            assert factory.run(factory.services.uploads.complete(BOB, upload.id)).error is None
+
+        def half() -> None:
+            """Write over the old object; the rows do not say so before all is over."""
+            with factory.records.read() as rows:
+                old = rows.files.under("notes.txt")
+            assert old is not None
+            factory.objects.put(
+                "notes.txt", b"the second", over=old.etag,
+                content_type="text/plain", upload_id=heir.upload_id,
+            )  # fmt: skip
+
+        store.meanwhile = {
+            "made private": lambda: changes.change(ALICE, file.upload_id, {"is_public": False}),
+            "replaced": lambda: factory.run(heir),
+            "half replaced": half,
+            "another's": anothers,
+        }[what]
+
+        changes.change(ALICE, file.upload_id, {"is_public": True})
+
+        assert store.meanwhile is None
+        assert store.keys == set()
+
+
+def test_who_makes_a_file_private_closes_what_was_opened_meanwhile(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+    servers.make_tables(url)
+    with a_factory(tmp_path, url) as factory:
+        job = factory.received(b"hello", is_public=True)
+        factory.run(job)
+        store = Open(factory.objects)
+        close = store.set_public
+
+        def closed(key: str, *, is_public: bool) -> None:
+            """Close it, and let another open it before the row says that it is private."""
+            close(key, is_public=is_public)
+            if len(asked) == 0:
+                close(key, is_public=True)
+            asked.append(is_public)
+
+        asked: list[bool] = []
+        store.set_public = closed  # type: ignore[method-assign]
+        files = replace(factory.services.files, objects=as_store(store))
+        changes = replace(factory.services.changes, files=files)
+
+        changes.change(ALICE, job.upload_id, {"is_public": False})
+
+        assert store.keys == set()
 
 
 def test_a_file_whose_object_is_lost_does_not_stop_the_others(
