@@ -54,14 +54,20 @@ class CopyService:
         """Copy a file with its thumbnails, to a file of the caller's own; return that.
 
         It is private, does not end, and has no reference, whatever the source has. Raises
-        `QuotaExceeded`, `NameTaken`, `ObjectLost`, `Unprocessable`, `Unsupported`.
+        `QuotaExceeded`, `NameTaken`, `ObjectLost`, `Unprocessable`, `Unsupported`, and `Unavailable`
+        while the source is being replaced.
         """
         caller.require(Scope.FILES_READ)
         caller.require(Scope.FILES_WRITE)
         source = self.files.find(caller, file_id)
         copy = self._intended(self._drafted(caller, source, new))
         try:
-            made = self._recorded(self._written(caller, source, copy))
+            made = self._recorded(self._written(source, copy))
+        except NotFound as missing:
+            self._undo(copy, missing)
+            self.files.find(caller, source.id)  # it may have been removed meanwhile
+            self.files.refuse_replaced(source.key, source.etag)
+            raise lost(source.key) from None
         except AppError as refusal:
             if not isinstance(refusal, OutcomeUnknown):  # then there may be a file
                 self._undo(copy, refusal)
@@ -109,22 +115,21 @@ class CopyService:
             rows.quotas.release(copy.tenant, copy.size)
         return copy
 
-    def _written(self, caller: Caller, source: File, copy: File) -> File:
-        """Return the copy with its ETag, once its objects are in the store."""
-        try:
-            etag = self._copied(
-                source.key,
-                copy.key,
-                etag=source.etag,
-                size=source.size,
-                content_type=copy.content_type,
-                upload_id=copy.id,
-            )
-            for old, new in zip(source.thumbnails, copy.thumbnails, strict=True):
-                self._small(old, new, copy.id)
-        except NotFound:
-            self.files.find(caller, source.id)  # it may have been removed meanwhile
-            raise lost(source.key) from None
+    def _written(self, source: File, copy: File) -> File:
+        """Return the copy with its ETag, once its objects are in the store.
+
+        Raises `NotFound` when one of the source's is not, or is another.
+        """
+        etag = self._copied(
+            source.key,
+            copy.key,
+            etag=source.etag,
+            size=source.size,
+            content_type=copy.content_type,
+            upload_id=copy.id,
+        )
+        for old, new in zip(source.thumbnails, copy.thumbnails, strict=True):
+            self._small(old, new, copy.id)
         return replace(copy, etag=etag)
 
     def _small(self, old: Thumbnail, new: Thumbnail, copy_id: str) -> None:

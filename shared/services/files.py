@@ -7,14 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from shared.errors import (
-    Forbidden,
-    KeyTaken,
-    NotFound,
-    ObjectLost,
-    Unavailable,
-    Unprocessable,
-)
+from shared.errors import Forbidden, KeyTaken, NotFound, ObjectLost, Unavailable, Unprocessable
 from shared.model.caller import Caller, Scope
 from shared.model.file import File, FileQuery, Thumbnail
 from shared.model.job import Job
@@ -121,6 +114,8 @@ class FileService:
         stored = self.objects.find(file.key)
         if stored is None:
             raise lost(file.key)
+        if stored.etag != file.etag:
+            self.refuse_replaced(file.key, file.etag)
         return file, stored
 
     def thumbnail(self, caller: Caller, file_id: str, name: str) -> tuple[File, Thumbnail]:
@@ -149,7 +144,7 @@ class FileService:
             try:
                 blocks = self.objects.read(key, start, stop, etag=etag)
             except KeyTaken:
-                self._refuse_replaced(key, etag)
+                self.refuse_replaced(key, etag)
                 blocks = self.objects.read(key, start, stop)
         except NotFound as missing:
             if missing.code == "file_not_found":
@@ -160,10 +155,10 @@ class FileService:
             log.info("s3_file_downloaded_bytes", extra=said)
         return blocks
 
-    def _refuse_replaced(self, key: str, etag: str | None) -> None:
+    def refuse_replaced(self, key: str, etag: str | None) -> None:
         with self.records.read() as rows:
             file, record = rows.files.under(key), rows.objects.known([key]).get(key)
-        if file is not None and file.etag != etag:
+        if file is None or file.etag != etag:
             raise NotFound("file")
         if record is not None and record.successor is not None:
             raise Unavailable("objects", "This file is being replaced; try again.")

@@ -20,6 +20,7 @@ from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
 from shared.model.upload import NewUpload
 from shared.ports import ObjectStore
+from shared.services.copies import NewCopy
 from shared.services.forgetting import forget
 from shared.services.sweeping import SweepService
 from tests.support import servers
@@ -241,6 +242,27 @@ def test_who_reads_the_old_file_while_it_goes_gets_none_of_the_new_bytes(factory
 
     with pytest.raises(NotFound):
         b"".join(factory.services.files.read(file.key, 0, file.size, etag=file.etag))
+
+
+@pytest.mark.parametrize("ask", ["copy", "stored"])
+def test_between_store_and_rows_the_old_file_is_neither_lost_nor_mixed_with_the_new_one(
+    factory: Factory, ask: str
+) -> None:
+    old = ready(factory, b"the first")
+    new = heir(factory, b"the second")
+    factory.board.before["record"] = _die
+    with suppress(KeyboardInterrupt):
+        factory.run(new)
+    services = factory.services
+
+    with pytest.raises(Unavailable, match="being replaced"):
+        if ask == "copy":
+            services.copies.copy(ALICE, old.upload_id, NewCopy(filename="c.txt"))
+        else:
+            services.files.stored(ALICE, old.upload_id)
+
+    assert [row[0] for row in rows_of_objects(factory)] == ["notes.txt"]  # nothing of a copy
+    assert factory.keys() == {"notes.txt"}
 
 
 def test_a_worker_that_dies_between_store_and_rows_is_followed_by_another(
