@@ -173,15 +173,14 @@ class Open:
     def __init__(self, inner: ObjectStore) -> None:
         self._inner = inner
         self.keys: set[str] = set()
-        self.meanwhile: Callable[[], object] | None = None
+        self.meanwhile: list[Callable[[], object]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def set_public(self, key: str, *, is_public: bool) -> None:
-        if is_public and self.meanwhile is not None:
-            work, self.meanwhile = self.meanwhile, None
-            work()
+        if is_public and self.meanwhile:
+            self.meanwhile.pop()()
         (self.keys.add if is_public else self.keys.discard)(key)
 
 
@@ -213,17 +212,17 @@ def test_what_became_private_while_it_was_opened_is_closed_again(tmp_path: Path,
                 content_type="text/plain", upload_id=heir.upload_id,
             )  # fmt: skip
 
-        store.meanwhile = {
+        happens: dict[str, Callable[[], object]] = {
             "made private": lambda: changes.change(ALICE, file.upload_id, {"is_public": False}),
             "replaced": lambda: factory.run(heir),
             "half replaced": half,
             "another's": anothers,
-        }[what]
+        }
+        store.meanwhile.append(happens[what])
 
         changes.change(ALICE, file.upload_id, {"is_public": True})
 
-        assert store.meanwhile is None
-        assert store.keys == set()
+        assert (store.meanwhile, store.keys) == ([], set())
 
 
 def test_who_makes_a_file_private_closes_what_was_opened_meanwhile(tmp_path: Path) -> None:
