@@ -68,6 +68,8 @@ class ChangeService:
             owed = self.files.events.of_file(rows, EventType.READY, found) if is_back else []
             jobs = rows.jobs.of_uploads([file_id])
         self.files.announce(jobs, owed)
+        if found.is_public:
+            agree(self.files.records, self.files.objects, found.key)
         log.info("file_restored", extra={"file_id": file_id})
         return found
 

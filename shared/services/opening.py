@@ -44,7 +44,8 @@ def set_acls(records: Records, objects: ObjectStore, *, remove: bool = False) ->
     done = 0
     for file in _public_files(records):
         if not remove:
-            done += agree(records, objects, file.key)
+            is_there = agree(records, objects, file.key)
+            done += is_there and file.deleted_at is None
             continue
         with suppress(NotFound):
             objects.set_public(file.key, is_public=False)
@@ -53,15 +54,17 @@ def set_acls(records: Records, objects: ObjectStore, *, remove: bool = False) ->
 
 
 def _public_files(records: Records) -> Iterator[File]:
+    """Yield those that are hidden, too: restored they are public again."""
     after = ""
     while True:
         with records.read() as rows:
-            ids = [each.file_id for each in rows.expected.files(after, _BATCH)]
-            found = rows.files.many(ids)
-        yield from (file for file in found if file.is_public)
-        if len(ids) < _BATCH:
+            page = {each.key: each.file_id for each in rows.expected.between(after, None, _BATCH)}
+            found = rows.files.many(list(set(page.values())))
+        # Thumbnails have keys of their own, and stay private.
+        yield from (file for file in found if file.is_public and file.key in page)
+        if len(page) < _BATCH:
             return
-        after = ids[-1]
+        after = list(page)[-1]
 
 
 def _is_public(records: Records, key: str, upload_id: str | None) -> bool:
@@ -73,4 +76,4 @@ def _is_public(records: Records, key: str, upload_id: str | None) -> bool:
             if upload is not None:
                 # One whose file is gone already has nothing for anybody.
                 return upload.is_public and upload.state is not UploadState.READY
-        return file is not None and file.is_public
+        return file is not None and file.is_public and not file.is_hidden(rows.now)

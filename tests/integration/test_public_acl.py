@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ from shared.model.upload import NewUpload
 from shared.ports import ObjectStore
 from shared.services.describing import Describing
 from shared.services.opening import set_acls
+from shared.services.sweeping import SweepService
 from tests.support import servers
 from tests.support.factory import Factory, a_factory
 from tests.support.late import as_store
@@ -248,6 +250,53 @@ def test_who_makes_a_file_private_closes_what_was_opened_meanwhile(tmp_path: Pat
 
         changes.change(ALICE, job.upload_id, {"is_public": False})
 
+        assert store.keys == set()
+
+
+@contextmanager
+def an_open_file(folder: Path, **said: Any) -> Iterator[tuple[Factory, Open, File]]:
+    """A public file of a store that notes that it is open; the sweeps ask that store, too."""
+    url = f"sqlite:///{folder / 'sluice.db'}"
+    servers.make_tables(url)
+    with a_factory(folder, url) as factory:
+        job = factory.received(b"hello", is_public=True, **said)
+        factory.run(job)
+        file = factory.file(job)
+        assert file is not None
+        store = Open(factory.objects)
+        store.keys.add(file.key)
+        yield factory, store, file
+
+
+def test_a_public_file_that_expires_is_closed_in_the_store(tmp_path: Path) -> None:
+    with an_open_file(tmp_path, expires_in=60) as (factory, store, file):
+        factory.shift("files", "expires_at", -timedelta(hours=1), id=file.id)
+        sweeper = replace(factory.services.sweeps.sweeper, objects=as_store(store))
+
+        SweepService(sweeper).run("expired-files")
+
+        assert store.keys == set()
+
+
+def test_a_public_file_that_is_restored_is_open_again_and_a_hidden_one_never_is(
+    tmp_path: Path,
+) -> None:
+    with an_open_file(tmp_path) as (factory, store, file):
+        files = replace(factory.services.files, objects=as_store(store))
+        factory.services.files.delete(ALICE, file.id, hard=False)
+
+        assert set_acls(factory.records, as_store(store)) == 0
+        assert store.keys == set()
+
+        replace(factory.services.changes, files=files).restore(ALICE, file.id)
+        assert store.keys == {file.key}
+
+
+def test_files_that_are_hidden_are_closed_before_the_setting_goes(tmp_path: Path) -> None:
+    with an_open_file(tmp_path) as (factory, store, file):
+        factory.services.files.delete(ALICE, file.id, hard=False)
+
+        assert set_acls(factory.records, as_store(store), remove=True) == 1
         assert store.keys == set()
 
 

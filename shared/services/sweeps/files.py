@@ -1,11 +1,14 @@
 """Files whose time is over, and those that were deleted long enough ago to go for good."""
 
+from contextlib import suppress
 from datetime import timedelta
 
+from shared.errors import NotFound
 from shared.model.file import File
 from shared.model.predecessors import GATEWAY
 from shared.model.webhook import EventType
 from shared.services.forgetting import forget
+from shared.services.opening import agree
 from shared.services.sweeps.runs import Run, Sweeper
 
 
@@ -35,6 +38,18 @@ def gateway_files(sweeper: Sweeper, run: Run) -> None:
 
 
 def _expire(sweeper: Sweeper, file: File, *, of_age: bool = False) -> bool:
+    if not file.is_public:
+        return _hide(sweeper, file, of_age=of_age)
+    # The store first: nobody returns to what is hidden already.
+    with suppress(NotFound):  # a lost object is the auditor's to tell
+        sweeper.objects.set_public(file.key, is_public=False)
+    try:
+        return _hide(sweeper, file, of_age=of_age)
+    finally:  # its end may have been put off, or another be in its place
+        agree(sweeper.records, sweeper.objects, file.key)
+
+
+def _hide(sweeper: Sweeper, file: File, *, of_age: bool) -> bool:
     with sweeper.records.begin() as rows:
         if of_age:
             # Its time is over, as others' that end: it is not restored to be expired once more.
