@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from tests.e2e.books import Books
 from tests.support.api import Api
-from tests.support.forgeries import FORGED, Forge
+from tests.support.forgeries import FORGED
 from tests.support.stack import Stack
 from tests.support.workshop import an_app
 from web.dialects.predecessors import SHAPES
@@ -28,22 +26,19 @@ def routes(folder: Path) -> Iterator[tuple[str, str]]:
             yield method, path
 
 
-@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
-def test_a_forged_token_opens_no_path_of_any_predecessor(
-    stack: Stack, tmp_path: Path, books: Books, forge: Forge
+def test_no_forged_token_opens_any_path_of_any_predecessor(
+    stack: Stack, tmp_path: Path, books: Books
 ) -> None:
-    token = forge(stack)
     asked = list(routes(tmp_path))
+    assert {each for each in SHAPES if any(path.startswith(each) for _, path in asked)} == {*SHAPES}
 
-    with books.unchanged(), Api(stack.base_url, token, sub="mallory", tenant="default") as nobody:
-        answers = {(method, path): nobody.request(method, path, json={}) for method, path in asked}
-
-    assert {prefix for prefix in SHAPES if any(path.startswith(prefix) for _, path in asked)} == {
-        *SHAPES
-    }
-    assert {route: answer.status_code for route, answer in answers.items()} == dict.fromkeys(
-        asked, 401
-    )
-    for (_, path), answer in answers.items():
-        assert answer.headers["WWW-Authenticate"] == "Bearer", path
-        assert answer.headers["Content-Type"] == "application/json", path  # the dialect's own shape
+    with books.unchanged():
+        for name, forge in FORGED.items():
+            with Api(stack.base_url, forge(stack), sub="mallory", tenant="default") as nobody:
+                for method, path in asked:
+                    answer = nobody.request(method, path, json={})
+                    told = (name, method, path, answer.text[:200])
+                    assert answer.status_code == 401, told
+                    assert answer.headers["WWW-Authenticate"] == "Bearer", told
+                    # The dialect's own shape: ours is another type.
+                    assert answer.headers["Content-Type"] == "application/json", told
