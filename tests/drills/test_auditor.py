@@ -62,6 +62,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Grounds,
 @pytest.mark.parametrize(
     "check", checks.CHECKS, ids=lambda check: f"{check.__module__}.{check.__name__}"
 )
+@pytest.mark.teeth
 def test_with_one_check_off_the_drill_goes_red(
     planted: tuple[Grounds, Found], check: checks.Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +74,7 @@ def test_with_one_check_off_the_drill_goes_red(
 
 
 @pytest.mark.parametrize("verb", ["_read_file", "_read_chunk"])
+@pytest.mark.teeth
 def test_with_bytes_not_read_again_the_drill_goes_red(
     planted: tuple[Grounds, Found], verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,7 @@ def test_a_broker_that_loses_everything_loses_no_upload(
         assert percentile(frozen, 0.99) < ANSWERED_SECONDS
 
 
+@pytest.mark.teeth
 def test_a_board_that_takes_old_news_turns_the_drill_red(tmp_path: Path, seed: int) -> None:
     with a_rig(tmp_path, seed, sabotage="board-goes-back,late-puts,dawdling") as rig:
         watcher, broker = Watcher(rig, every_seconds=0.05), Broker(rig, 0)

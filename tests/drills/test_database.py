@@ -91,6 +91,7 @@ def test_whatever_becomes_of_the_database_nothing_is_lost_or_doubled(
         judge(scene)
 
 
+@pytest.mark.teeth
 def test_who_repeats_blindly_what_was_not_answered_turns_the_drill_red(
     tmp_path: Path, seed: int
 ) -> None:

@@ -35,6 +35,7 @@ def test_no_fault_at_any_point_loses_doubles_or_strands_anything(
 
 
 @pytest.mark.parametrize(("sabotage", "cells", "broken"), TEETH)
+@pytest.mark.teeth
 def test_without_its_defence_the_drill_goes_red(sabotage: str, cells: str, broken: str) -> None:
     kinds = [cells.partition("/")[0]]
     sound = try_all(those(cells), 1, kinds=kinds)

@@ -36,6 +36,7 @@ def test_whatever_happens_the_services_agree_with_the_model(seed: int, *, is_lon
         "rows-not-asked",
     ],
 )
+@pytest.mark.teeth
 def test_without_its_defence_the_model_disagrees(sabotage: str) -> None:
     noticed = with_sabotage(sabotage, lambda: agree(1, _LONG_EXAMPLES, shrinks=False))
 

@@ -42,6 +42,7 @@ def test_of_many_who_race_one_wins_and_nothing_is_lost_or_doubled(
         ("room-not-released", races.a_cancel_meets_chunks),
     ],
 )
+@pytest.mark.teeth
 def test_without_its_defence_a_race_has_two_winners(
     tmp_path: Path, sabotage: str, race: races.Race
 ) -> None:

@@ -42,6 +42,7 @@ def test_connections_that_break_lose_and_double_nothing(
         assert way.breaks > uploads / 10
 
 
+@pytest.mark.teeth
 def test_a_web_that_takes_cut_bodies_turns_the_drill_red(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

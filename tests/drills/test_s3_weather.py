@@ -88,6 +88,7 @@ def test_what_the_store_damages_is_written_anew(sky: Sky) -> None:
     assert sky.storm.hurt.total() > 0
 
 
+@pytest.mark.teeth
 def test_without_verification_and_with_outages_that_cost_an_attempt_the_drill_goes_red(
     tmp_path: Path, seed: int
 ) -> None:

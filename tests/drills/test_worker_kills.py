@@ -95,6 +95,7 @@ def test_a_file_that_kills_its_workers_fails_and_holds_nobody_up(tmp_path: Path,
         assert percentile(while_, 0.99) <= 1.2 * percentile(before, 0.99) + 1
 
 
+@pytest.mark.teeth
 def test_without_counting_attempts_the_drill_goes_red(tmp_path: Path, seed: int) -> None:
     once = IMPATIENT | {"MAX_ATTEMPTS": "1"}
     with a_rig(tmp_path, seed, sabotage="poison,attempts-not-counted", **once) as rig:
@@ -104,6 +105,7 @@ def test_without_counting_attempts_the_drill_goes_red(tmp_path: Path, seed: int)
             ended(rig, job_id, 1)
 
 
+@pytest.mark.teeth
 def test_without_the_reconciler_the_drill_goes_red(tmp_path: Path, seed: int) -> None:
     with a_rig(tmp_path, seed, sabotage="no-reconciler,dawdling", **IMPATIENT) as rig:
         rig.clients.upload_all(4)
