@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -17,8 +17,6 @@ from shared.errors import (
     Unprocessable,
     Unsupported,
 )
-from shared.model import predecessors
-from shared.model.policy import Profile, default_profile
 from shared.services.assets import Asset, AssetService
 from tests.support.factory import UPLOADS, Factory, a_factory
 from tests.support.pictures import a_png
@@ -49,9 +47,6 @@ class Working:
 def factory(tmp_path: Path, database_url: str) -> Iterator[Factory]:
     rules = replace(UPLOADS, allow_empty=False)
     with a_factory(tmp_path, database_url, uploads=rules) as made:
-        rules_of_gateway = predecessors.GatewayRules(("image/jpeg",), 1024)
-        known = cast("dict[str, Profile]", made.services.screening.profiles)
-        known.update(predecessors.profiles(default_profile(), rules_of_gateway))
         yield made
 
 

@@ -13,11 +13,7 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 from shared.adapters.clock_system import SystemClock
-from shared.adapters.sniff_magic import MagicSniffer
 from shared.config import Settings
-from shared.model.policy import default_profile
-from shared.model.predecessors import GatewayRules, profiles
-from shared.services.screening import Screening
 from tests.support.factory import Factory, a_factory
 from tests.support.samples import mp3
 from web.app import create_app
@@ -37,23 +33,10 @@ class Hours(SystemClock):
 
 @pytest.fixture
 def factory(tmp_path: Path, database_url: str) -> Iterator[Factory]:
-    default = default_profile()
-    screening = Screening(
-        {"default": default, **profiles(default, GatewayRules(("image/jpeg",), 1024))},
-        MagicSniffer(),
-    )
     with a_factory(tmp_path, database_url) as made:
         services = made.services
-        yield replace(
-            made,
-            services=replace(
-                services,
-                screening=screening,
-                jobs=replace(services.jobs, clock=Hours()),
-                uploads=replace(services.uploads, screening=screening),
-                chunks=replace(services.chunks, screening=screening),
-            ),
-        )
+        jobs = replace(services.jobs, clock=Hours())
+        yield replace(made, services=replace(services, jobs=jobs))
 
 
 @pytest.fixture

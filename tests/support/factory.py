@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -288,4 +289,6 @@ def a_factory(
 _SNIFFER: Final = MagicSniffer()
 _DEFAULT: Final = default_profile()
 _GATEWAY: Final = GatewayRules(("image/jpeg", "application/pdf"), 10 * MIB)
-_PROFILES: Final = {"default": _DEFAULT, **predecessors.profiles(_DEFAULT, _GATEWAY)}
+_PROFILES: Final = MappingProxyType(
+    {"default": _DEFAULT, **predecessors.profiles(_DEFAULT, _GATEWAY)}
+)
