@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -136,6 +136,11 @@ class SqlJobRows:
         return None if row is None else _job(row)
 
 
+_LEASES: Final = select(
+    leases.c.name, leases.c.holder, leases.c.started_at, leases.c.finished_at, leases.c.result
+)
+
+
 class SqlLeaseRows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -167,11 +172,12 @@ class SqlLeaseRows:
         self._connection.execute(statement)
 
     def results(self) -> list[dict[str, Any]]:
-        columns = leases.c
-        statement = select(
-            columns.name, columns.holder, columns.started_at, columns.finished_at, columns.result
-        ).order_by(columns.name)
+        statement = _LEASES.order_by(leases.c.name)
         return [dict(row) for row in self._connection.execute(statement).mappings()]
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        found = self._connection.execute(_LEASES.where(leases.c.name == name)).mappings().first()
+        return None if found is None else dict(found)
 
     def seen(self, kind: str, names: Sequence[str], grace: timedelta) -> list[str]:
         ripe = and_(_these(kind, names), sightings.c.first_seen_at <= db_now(-grace))

@@ -85,6 +85,10 @@ class LeaseRows(Protocol):
 
     def results(self) -> list[dict[str, Any]]: ...
 
+    def find(self, name: str) -> dict[str, Any] | None:
+        """Return the lease of this name with its result, None when nobody ever took it."""
+        ...
+
     def seen(self, kind: str, names: Sequence[str], grace: timedelta) -> list[str]:
         """Return those first seen at least `grace` ago."""
         ...

@@ -65,8 +65,7 @@ class Adoption:
         with self.records.begin() as rows:
             if not rows.leases.take(_LEASE_NAME, self.holder, _LEASE):
                 return 0
-            known = (each for each in rows.leases.results() if each["name"] == _LEASE_NAME)
-            last = next(known)["result"] or {}
+            last = (rows.leases.find(_LEASE_NAME) or {}).get("result") or {}
         done = _Round(last.get("after", ""))
         try:
             self._go_through(store, done)

@@ -38,5 +38,5 @@ class StagingIdentity:
 
 
 def _known(rows: Transaction) -> str | None:
-    holders = (each["holder"] for each in rows.leases.results() if each["name"] == LEASE)
-    return next(holders, None)
+    found = rows.leases.find(LEASE)
+    return None if found is None else found["holder"]

@@ -123,8 +123,7 @@ def _is_due(sweep: Sweep, finished_at: datetime | None, now: datetime) -> bool:
 
 
 def _last(rows: Transaction, sweep: Sweep) -> Mapping[str, Any]:
-    name = _lease(sweep)
-    return next((each for each in rows.leases.results() if each["name"] == name), {})
+    return rows.leases.find(_lease(sweep)) or {}
 
 
 def _lease(sweep: Sweep) -> str:
