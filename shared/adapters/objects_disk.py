@@ -239,7 +239,7 @@ class DiskObjects(DiskLinks):
 
     def _refuse_taken(self, key: str, over: str | None) -> None:
         if over is None:
-            is_taken = self._object_file(key).exists()
+            is_taken = self._object_file(key).is_file()
         else:
             there = self.find(key)
             is_taken = there is None or there.etag != over

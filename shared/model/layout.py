@@ -2,6 +2,9 @@
 
 A template with `{id}` never makes one key twice. One with `{uuid8}` or a time hardly ever
 does: a key that is taken gets a suffix. A bare one, with neither, may well: what is taken is refused.
+
+A store with folders can't have a file where another key goes through. So no part of a client's folder
+has a dot, and a bare name always has one: nobody can be in the way of names that can be foretold.
 """
 
 import hashlib
@@ -19,6 +22,7 @@ _DRAWN: Final = frozenset({"id", "uuid8", "timestamp", "date"})
 _KNOWN: Final = PLACES | _DRAWN | {"folder", "name", "plain", "extension"}
 _KNOWN_BY: Final = frozenset({"owner", "tenant", "reference"})
 _LONGEST_PART: Final = 120
+_NO_EXTENSION: Final = ".bin"
 _DEFAULT_TENANT: Final = "default"
 
 
@@ -39,11 +43,12 @@ class Named:
 class Layout:
     """A template of keys; `structure` stands for `{folder}` where the client names none.
 
-    Raises `ValueError` for a placeholder that nobody fills in.
+    One that `mirrors` keeps the dots, or their lack, of a tree that somebody brings. Raises `ValueError` for a placeholder that nobody fills in.
     """
 
     template: str
     structure: str = "{year}/{month}/{day}"
+    mirrors: bool = False
 
     def __post_init__(self) -> None:
         unknown = _placeholders(self.template) - _KNOWN - _KNOWN_BY
@@ -61,24 +66,32 @@ class Layout:
 
     def key(self, named: Named, *, suffix: str = "") -> str:
         """Return the key; a suffix stands between the name and its extension."""
-        name = PurePosixPath(safe_name(named.filename))
+        name = PurePosixPath(self._told_from_folders(safe_name(named.filename)))
         said = {
             **_times(named.at),
             "id": named.upload_id,
             "uuid8": named.upload_id[-8:],  # the random end of it
             "name": f"{name.stem}{suffix}{name.suffix}",
-            "plain": _plainly(named.filename, suffix),
+            "plain": _plainly(self._told_from_folders(named.filename), suffix),
             "extension": f"{suffix}{name.suffix}",
             "owner": _part(named.owner),
             "tenant": _part(named.tenant),
             "reference": _part(named.reference or named.upload_id),
         }
-        said["folder"] = plain_path(named.folder or self.structure.format(**said))
+        said["folder"] = self._folder(named.folder) or plain_path(self.structure.format(**said))
         key = self.template.format(**said).lstrip("/")
         # Bare names are each tenant's own; the default tenant's stand where they always stood.
         is_shared = self.is_bare and "tenant" not in _placeholders(self.template)
         outside = is_shared and named.tenant != _DEFAULT_TENANT
         return f"{said['tenant']}/{key}" if outside else key
+
+    def _told_from_folders(self, filename: str) -> str:
+        is_told = not self.is_bare or self.mirrors or "." in filename
+        return filename if is_told else filename + _NO_EXTENSION
+
+    def _folder(self, folder: str | None) -> str:
+        plain = plain_path(folder or "")
+        return plain if self.mirrors else plain.replace(".", "_")
 
 
 def layout_of(*, structure: str, uuid_prefix: bool, preserve_filename: bool) -> Layout:

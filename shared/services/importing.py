@@ -33,7 +33,7 @@ from shared.services.jobs import JobService
 from shared.services.uploads import UploadService
 from shared.services.walking import Found, Passed, walk
 
-MIRRORED: Final = Layout("{folder}/{name}", structure="")
+MIRRORED: Final = Layout("{folder}/{name}", structure="", mirrors=True)
 _PAUSES_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 20.0)  # of a part that does not answer
 _LOOK_SECONDS: Final = 1.0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.objects_disk import DiskObjects
-from shared.errors import AppError, KeyTaken, NotFound, Unavailable
+from shared.errors import AppError, Conflict, KeyTaken, NotFound, Unavailable
 from tests.contract.object_store import ObjectStoreContract
 from tests.support.objects import KEY, put
 from tests.support.waiting import eventually
@@ -52,6 +52,18 @@ class TestObjectsOnDisk(ObjectStoreContract):
             put(store, KEY, b"second")
 
         assert list((tmp_path / "store" / "parts").iterdir()) == []
+
+    @pytest.mark.parametrize("key", ["a/b/c", "a"])
+    def test_a_key_below_or_above_another_is_a_conflict_for_good(
+        self, store: DiskObjects, key: str
+    ) -> None:
+        put(store, "a/b", b"first")
+
+        with pytest.raises(Conflict) as refusal:
+            put(store, key, b"second")
+
+        assert not isinstance(refusal.value, KeyTaken)  # which would say: look whose it is
+        assert [each.key for each in store.listing()] == ["a/b"]
 
     def test_a_folder_that_cannot_be_written_is_unavailable(
         self, store: DiskObjects, tmp_path: Path

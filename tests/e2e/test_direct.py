@@ -215,7 +215,6 @@ def test_chunks_and_targets_are_refused_where_they_do_not_belong(alice: Api) -> 
     ("said", "pointer"),
     [
         ({"size": 10 * MIB, "chunk_size": PART - 1}, "/chunk_size"),
-        ({"folder": ".staging/direct"}, "/folder"),
         ({"transfer": "pigeon"}, "/transfer"),
         ({"replace": True}, "/replace"),
     ],

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import assume, given
@@ -136,6 +137,27 @@ def test_what_callers_are_called_makes_no_path(name: str, owner: str, reference:
 
     assert len(parts) == 3
     assert not {"", ".", ".."} & set(parts)
+
+
+@pytest.mark.parametrize("filename", ["uploads", "7", "document.pdf", ".env", "a" * 200, "été"])
+@pytest.mark.parametrize(
+    "template",
+    ["{name}", "{folder}/{name}", "{owner}/{reference}/{plain}", "{tenant}/assets/{name}"],
+)
+def test_a_bare_name_is_never_a_folder_of_other_keys(template: str, filename: str) -> None:
+    bare = Layout(template).key(replace(NAMED, filename=filename, folder="123", reference="7"))
+
+    for layout in (BY_ID, Layout("{folder}/{name}"), Layout("uploads/{owner}/{timestamp}_{name}")):
+        for folder in (bare, f"{bare}/x", f"{filename}/x", "uploads/7"):
+            named = replace(NAMED, owner="7", folder=folded(folder))
+            above = PurePosixPath(layout.key(named)).parents
+            assert PurePosixPath(bare) not in above
+
+
+def test_a_tree_that_is_brought_in_keeps_its_names() -> None:
+    mirror = Layout("{folder}/{name}", structure="", mirrors=True)
+
+    assert mirror.key(replace(NAMED, folder="v1.2/src", filename="README")) == "v1.2/src/README"
 
 
 @given(st.text(alphabet="ab.ä", min_size=1, max_size=250))
