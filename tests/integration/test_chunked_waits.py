@@ -34,9 +34,9 @@ class Hours(SystemClock):
 @pytest.fixture
 def factory(tmp_path: Path, database_url: str) -> Iterator[Factory]:
     with a_factory(tmp_path, database_url) as made:
-        services = made.services
-        jobs = replace(services.jobs, clock=Hours())
-        yield replace(made, services=replace(services, jobs=jobs))
+        services, hours = made.services, Hours()
+        jobs = replace(services.jobs, clock=hours)
+        yield replace(made, services=replace(services, clock=hours, jobs=jobs))
 
 
 @pytest.fixture
