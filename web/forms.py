@@ -108,7 +108,9 @@ class FileForm:
         if not filename:
             raise Unprocessable("The file needs a name.", pointer="/file")
         self._filename, self._content_type = filename, content_type
-        begun = self._uploads.begin_submission(self._who, filename, profile=self._profile)
+        begun = self._uploads.begin_submission(
+            self._who, filename, declared=content_type, profile=self._profile
+        )
         self._intake = self._stack.enter_context(begun)
         return cast("BinaryIO", _Sink(begun))
 

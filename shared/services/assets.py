@@ -98,7 +98,8 @@ class AssetService:
             replace=asset.replace,
         )
         source = BytesIO(content) if isinstance(content, bytes) else content
-        with self.uploads.begin_submission(caller, filename) as intake:
+        known = {"declared": asset.content_type, "profile": PROFILE}
+        with self.uploads.begin_submission(caller, filename, **known) as intake:
             while block := source.read(BLOCK_BYTES):
                 intake.write(block)
             intake.finish()

@@ -168,14 +168,15 @@ class ImportService:
     def _submitted(
         self, caller: Caller, found: Found, new: NewUpload, key: str, stop: Event
     ) -> Job:
-        with self.uploads.begin_submission(caller, new.filename) as intake:
+        uploads, known = self.uploads, new.profile
+        with uploads.begin_submission(caller, new.filename, profile=known) as intake:
             with _opened(found) as source:
                 for block in _blocks(source, stop):
                     intake.write(block)
                 if intake.length != found.size or not found.is_still(os.fstat(source.fileno())):
                     raise Unprocessable("It changed while it was read.")
             intake.finish()
-            return self.uploads.submit(caller, new, intake, idempotency_key=key)
+            return uploads.submit(caller, new, intake, idempotency_key=key)
 
     def _ended(self, caller: Caller, found: Found, job: Job, stop: Event) -> Outcome:
         while not job.is_final:

@@ -1,11 +1,12 @@
 """What may come in: the profile of an upload, and the look at its first bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shared.errors import Unsupported
 from shared.model import container, policy
 from shared.model.file import File
+from shared.model.media import canonical
 from shared.model.policy import Profile, Verdict
 from shared.model.upload import NewUpload, Upload
 from shared.ports import Sniffer
@@ -46,20 +47,28 @@ class Screening:
             declared=upload.declared_type,
         )
 
-    def refuse_everywhere(self, head: bytes, filename: str) -> None:
-        """Raise `Unsupported` when no profile at all could welcome what begins so."""
-        detected = self._detect(head, filename)
-        refusals = []
-        for profile in self.profiles.values():
-            try:
-                policy.refuse_beginning(
-                    profile, detected=detected, filename=filename, declared=None
-                )
-            except Unsupported as refusal:
-                refusals.append(refusal)
-            else:
-                return
-        raise refusals[0]
+    def refuse_unopened(self, filename: str, declared: str | None, profile: str | None) -> None:
+        """Raise `Unsupported` for the name and type of a file whose upload is not open yet.
+
+        Its profile may not be known: then it is refused only where no profile could welcome it, and
+        told what `default` allows.
+        """
+
+        def judge(each: Profile) -> None:
+            policy.refuse_declaration(each, filename=filename, declared=declared, size=None)
+
+        self._refuse_unopened(profile, judge)
+
+    def refuse_unopened_beginning(
+        self, filename: str, declared: str | None, profile: str | None, head: bytes
+    ) -> None:
+        """The same for its first bytes, when no more of them could make it welcome."""
+        detected, said = self._detect(head, filename), canonical(declared)
+
+        def judge(each: Profile) -> None:
+            policy.refuse_beginning(each, detected=detected, filename=filename, declared=said)
+
+        self._refuse_unopened(profile, judge)
 
     def refuse_name(self, file: File, filename: str) -> None:
         """Raise `Unsupported` for a name that a file of this type could not have come with."""
@@ -75,6 +84,18 @@ class Screening:
             declared=upload.declared_type,
             size=size,
         )
+
+    def _refuse_unopened(self, profile: str | None, judge: Callable[[Profile], None]) -> None:
+        known = self.profiles if profile is None else {profile}
+        refusals = []
+        for name in known:
+            try:
+                judge(policy.choose(self.profiles, name))
+            except Unsupported as refusal:
+                refusals.append(refusal)
+            else:
+                return
+        raise refusals[0]
 
     def _detect(self, head: bytes, filename: str) -> str:
         return container.refine(self.sniffer.sniff(head), head, filename)

@@ -3,15 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from uuid_utils.compat import uuid7
 
-from shared.errors import (
-    Conflict,
-    NameTaken,
-    OutcomeUnknown,
-    QuotaExceeded,
-)
+from shared.errors import Conflict, NameTaken, OutcomeUnknown, QuotaExceeded
 from shared.model import naming
 from shared.model.caller import Caller, Scope
 from shared.model.direct import Direct
@@ -76,21 +72,24 @@ class UploadService:
         return upload
 
     def begin_submission(
-        self, caller: Caller, filename: str, *, profile: str | None = None
+        self,
+        caller: Caller,
+        filename: str,
+        *,
+        declared: str | None = None,
+        profile: str | None = None,
     ) -> Intake:
         """Begin to store a file that comes whole in one request, before its upload has a row.
 
-        Where its profile is known already, that of the request's end, its limit holds.
+        Where its profile is known already, that of the request's end, its rules hold. Raises
+        `Unprocessable`, and `Unsupported` for what can't be welcome by its name or declared type.
         """
         caller.require(Scope.FILES_WRITE)
         filename = naming.clean_filename(filename)
-        return Intake(
-            self.staging,
-            str(uuid7()),
-            roll=self.rules.chunk_size,
-            limit=self.screening.largest_of(profile),
-            look=lambda head: self.screening.refuse_everywhere(head, filename),
-        )
+        self.screening.refuse_unopened(filename, declared, profile)
+        look = partial(self.screening.refuse_unopened_beginning, filename, declared, profile)
+        most, roll = self.screening.largest_of(profile), self.rules.chunk_size
+        return Intake(self.staging, str(uuid7()), roll=roll, limit=most, look=look)
 
     def begin_chunk(self, caller: Caller, profile: str) -> Intake:
         """Begin to store a chunk that will say only after its bytes which one it is."""

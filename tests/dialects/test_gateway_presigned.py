@@ -122,6 +122,8 @@ def test_the_type_is_signed(client: Api) -> None:
         ({"filename": "a.jpg", "expires_in": 0}, 422),
         ({"filename": "a.jpg", "expires_in": 604801}, 422),
         ({"filename": "a.jpg", "expires_in": "soon"}, 422),
+        ({"filename": "a.jpg", "expires_in": True}, 422),
+        ({"filename": "a.jpg", "expires_in": 60.5}, 422),
         ({"filename": "notes.exe", "content_type": "image/jpeg"}, 415),
         ({"filename": "notes.txt", "content_type": "text/plain"}, 415),
         ([], 422),
@@ -138,6 +140,11 @@ def test_what_is_wrong_is_refused_and_leaves_nothing(
 
 def test_a_field_that_nobody_knows_is_ignored_as_its_clients_expect(client: Api) -> None:
     assert signed(client, user="7")["filename"] == "example.jpg"
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("600", 600), (600.0, 600), (None, 3600)])
+def test_seconds_may_come_as_text_or_be_null(client: Api, said: Any, seconds: int) -> None:
+    assert signed(client, expires_in=said, content_type=None)["expires_in"] == seconds
 
 
 def test_without_a_type_the_bytes_alone_tell_it(client: Api) -> None:

@@ -100,9 +100,18 @@ def test_a_list_has_a_hundred_at_most_whatever_is_asked(client: Api) -> None:
     assert said(client.get(f"{PATH}?limit=1000"), 200)["limit"] == 100
 
 
-@pytest.mark.parametrize(("asked", "hours"), [({}, 24), ({"expiration_hours": 168}, 168)])
+@pytest.mark.parametrize(
+    ("asked", "hours"),
+    [
+        ({}, 24),
+        ({"expiration_hours": 168}, 168),
+        ({"expiration_hours": "48"}, 48),
+        ({"expiration_hours": 2.0}, 2),
+        ({"expiration_hours": None, "else": 1}, 24),
+    ],
+)
 def test_a_link_works_without_a_token_for_the_hours_asked(
-    client: Api, asked: dict[str, int], hours: int
+    client: Api, asked: dict[str, Any], hours: int
 ) -> None:
     file = uploaded(client)
 
@@ -114,6 +123,16 @@ def test_a_link_works_without_a_token_for_the_hours_asked(
     assert body["file_key"] == file["file_key"]
     assert abs(ends_at - SystemClock().now() - timedelta(hours=hours)) < timedelta(minutes=1)
     assert requests.get(body["presigned_url"], timeout=10).content == PDF
+
+
+def test_a_number_may_come_as_text_and_an_empty_question_is_none(client: Api) -> None:
+    number = uploaded(client)["file_id"]
+
+    linked = client.post(f"{PATH}/presigned-url", json={"file_id": f"{number}"})
+    listed = client.get(f"{PATH}?category=&limit=&offset=")
+
+    assert said(linked, 200)["file_key"]
+    assert [each["id"] for each in said(listed, 200)["files"]] == [number]
 
 
 def test_a_deleted_file_is_gone_for_good(client: Api) -> None:
@@ -167,10 +186,12 @@ def test_a_form_without_a_file_is_a_400(client: Api) -> None:
         ("GET", f"{PATH}?limit=0", None),
         ("GET", f"{PATH}?offset=-1", None),
         ("POST", f"{PATH}/presigned-url", {}),
-        ("POST", f"{PATH}/presigned-url", {"file_id": "42"}),
+        ("POST", f"{PATH}/presigned-url", {"file_id": "42nd"}),
+        ("POST", f"{PATH}/presigned-url", {"file_id": True}),
+        ("POST", f"{PATH}/presigned-url", {"file_id": 1.5}),
+        ("POST", f"{PATH}/presigned-url", {"file_id": None}),
         ("POST", f"{PATH}/presigned-url", {"file_id": 1, "expiration_hours": 0}),
         ("POST", f"{PATH}/presigned-url", {"file_id": 1, "expiration_hours": 169}),
-        ("POST", f"{PATH}/presigned-url", {"file_id": 1, "else": 1}),
     ],
 )
 def test_what_is_out_of_bounds_is_a_400(

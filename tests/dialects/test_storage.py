@@ -36,6 +36,11 @@ def enveloped(response: requests.Response, status: int) -> dict[str, Any]:
     return body
 
 
+def total(client: Api) -> int:
+    count: int = client.get("/api/v1/files?offset=0").json()["total"]
+    return count
+
+
 def test_a_file_is_answered_in_the_envelope_and_anybody_may_read_it(client: Api) -> None:
     content = picture("JPEG")
 
@@ -109,6 +114,64 @@ def test_what_is_said_of_the_file_is_kept_with_it(client: Api) -> None:
     }
 
 
+@pytest.mark.parametrize("nothing", ["", " ", "null", "{}", "[]", '""'])
+def test_a_field_that_says_nothing_is_as_good_as_none(client: Api, nothing: str) -> None:
+    fields = dict.fromkeys(("userInput", "userSettings", "assetInput"), nothing)
+
+    enveloped(upload(client, text(), "notes.txt", **fields), 200)
+
+    [file] = client.get("/api/v1/files").json()["items"][:1]
+    assert file["metadata"] == {"category": "image", "action": "upload"}
+
+
+def test_fields_may_be_of_any_kind_and_as_large_as_the_form(client: Api) -> None:
+    settings, assets = {"prompt": "é" * 20_000}, [{"id": 1}, "two", None]
+
+    upload(
+        client,
+        text(),
+        "notes.txt",
+        userSettings=json.dumps(settings, ensure_ascii=False),
+        assetInput=json.dumps(assets),
+    )
+
+    [file] = client.get("/api/v1/files").json()["items"][:1]
+    assert (file["metadata"]["userSettings"], file["metadata"]["assetInput"]) == (settings, assets)
+
+
+def test_fields_larger_than_a_form_may_have_are_refused(client: Api) -> None:
+    large, before = json.dumps({"prompt": "x" * 70_000}), total(client)
+
+    enveloped(upload(client, text(), "notes.txt", userSettings=large), 413)
+
+    assert total(client) == before
+
+
+@pytest.mark.parametrize(
+    ("said", "is_forced"),
+    [
+        *((said, True) for said in (True, "true", "True", 1, "1", "yes")),
+        *((said, False) for said in (False, "false", 0, "0", "no", None, "")),
+    ],
+)
+def test_a_name_is_forced_by_whatever_says_yes(client: Api, said: Any, is_forced: bool) -> None:
+    name = f"{uuid4().hex}.txt"
+
+    body = enveloped(
+        upload(client, text(), name, userInput=json.dumps({"force_filename": said})), 200
+    )
+
+    assert (body["data"]["filename"] == name) == is_forced
+
+
+def test_user_input_that_is_no_object_forces_no_name(client: Api) -> None:
+    name = f"{uuid4().hex}.txt"
+
+    body = enveloped(upload(client, text(), name, userInput='["force_filename"]'), 200)
+
+    assert body["data"]["filename"] != name
+
+
 @pytest.mark.parametrize(
     ("filename", "content", "fields"),
     [
@@ -117,9 +180,13 @@ def test_what_is_said_of_the_file_is_kept_with_it(client: Api) -> None:
         ("notes", b"text", {}),
         ("file.jpg", b"MZ\x90\x00" + bytes(200), {}),
         ("notes.txt", b"text", {"userInput": "{"}),
-        ("notes.txt", b"text", {"userSettings": "[]"}),
-        ("notes.txt", b"text", {"assetInput": "1"}),
-        ("notes.txt", b"text", {"userInput": '{"force_filename": "yes"}'}),
+        ("notes.txt", b"text", {"userSettings": "voice=Zoe"}),
+        ("notes.txt", b"text", {"assetInput": '{"size": NaN}'}),
+        ("notes.txt", b"text", {"assetInput": '{"name": "\\u0000"}'}),
+        ("notes.txt", b"text", {"assetInput": '"\\ud800"'}),
+        ("notes.txt", b"text", {"assetInput": "[" * 70 + "]" * 70}),
+        ("notes.txt", b"text", {"userInput": '{"force_filename": "perhaps"}'}),
+        ("notes.txt", b"text", {"userInput": '{"force_filename": 2}'}),
         ("notes.txt", b"text", {"category": None}),
         ("notes.txt", b"text", {"action": " "}),
         ("notes.txt", b"text", {"customerId": None}),
@@ -129,12 +196,12 @@ def test_what_is_said_of_the_file_is_kept_with_it(client: Api) -> None:
 def test_what_is_wrong_is_a_400_and_leaves_nothing(
     client: Api, filename: str, content: bytes, fields: dict[str, str | None]
 ) -> None:
-    before = client.get("/api/v1/files?offset=0").json()["total"]
+    before = total(client)
 
     body = enveloped(upload(client, content, filename, **fields), 400)
 
     assert body["data"] is None
-    assert client.get("/api/v1/files?offset=0").json()["total"] == before
+    assert total(client) == before
 
 
 def test_another_customers_id_is_refused(client: Api) -> None:

@@ -25,14 +25,18 @@ def _without_nul(text: str) -> str:
     return text
 
 
-def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+def keepable(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return what can be kept and shown again. Raises `ValueError`."""
     if _is_deeper(metadata, _DEEPEST_METADATA):
         raise ValueError(f"metadata is deeper than {_DEEPEST_METADATA} levels")
-    said = json.dumps(metadata)
-    if len(said) > _MOST_METADATA:
-        raise ValueError(f"metadata is larger than {_MOST_METADATA} bytes")
-    if "\\u0000" in said:
+    if "\\u0000" in json.dumps(metadata):
         raise ValueError("a NUL character is not text")
+    return metadata
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(keepable(metadata))) > _MOST_METADATA:
+        raise ValueError(f"metadata is larger than {_MOST_METADATA} bytes")
     return metadata
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from apiflask import APIBlueprint
 from flask import Response, json, request
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from shared.errors import Conflict, Invalid, NotFound, Unprocessable
 from shared.model.caller import Caller
@@ -22,11 +22,12 @@ from shared.model.main_service import PROFILE
 from shared.model.upload import NewUpload
 from web.auth import caller
 from web.chunk_forms import ChunkForm
+from web.dialects.predecessors.inputs import Body, Whole
 from web.dialects.predecessors.submitting import file_of
 from web.errors import Refusal
 from web.limits import hold_slot, holds_slot
 from web.requests import whole_number
-from web.rest.inputs import Input, ReplaceQuery, Text
+from web.rest.inputs import Flag, ReplaceQuery, Text
 from web.services import services
 
 PREFIX: Final = "/upload"
@@ -37,30 +38,23 @@ _NEWS_SECONDS: Final = 5.0  # for the main service to hear of a file that is the
 _PAGE: Final = 500
 
 
-def _number(said: Any) -> Any:
-    """Clients that have their numbers from a form or an URL send them as text."""
-    found = whole_number(said) if isinstance(said, str) else None
-    return said if found is None else found
-
-
-Number = Annotated[int, BeforeValidator(_number)]
-FileNumber = Annotated[Number, Field(ge=0, le=_LARGEST_ID)]
+FileNumber = Annotated[Whole, Field(ge=0, le=_LARGEST_ID)]
 Session = Annotated[Text, Field(min_length=1, max_length=64)]
 
 
-class InitIn(Input):
+class InitIn(Body):
     main_service_file_id: FileNumber
     original_file_name: Annotated[Text, Field(min_length=1, max_length=1024)]
-    replace: bool = False
+    replace: Flag = False
 
 
-class CompleteIn(Input):
+class CompleteIn(Body):
     upload_session_id: Session
-    total_chunks: Annotated[Number, Field(ge=1, le=_MOST_CHUNKS)]
+    total_chunks: Annotated[Whole, Field(ge=1, le=_MOST_CHUNKS)]
     main_service_file_id: FileNumber
 
 
-class SessionIn(Input):
+class SessionIn(Body):
     upload_session_id: Session
 
 

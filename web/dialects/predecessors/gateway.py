@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from shared.errors import NotFound
 from shared.model.caller import Scope
@@ -19,12 +19,13 @@ from shared.model.predecessors import GATEWAY
 from shared.model.upload import NewUpload, Transfer
 from web.auth import caller, open_to_guests, public
 from web.dialects.predecessors.gateway_refusals import NOT_ENABLED, not_enabled
+from web.dialects.predecessors.inputs import Asked, Body, Whole
 from web.dialects.predecessors.submitting import DENIED, file_of, submitted
 from web.disposition import disposition
 from web.downloads import file_response
 from web.limits import hold_slot
 from web.requests import idempotency_key
-from web.rest.inputs import Input, Query, Text
+from web.rest.inputs import Text
 from web.services import services
 
 PREFIX: Final = "/api/v1/upload"
@@ -36,19 +37,17 @@ _LINK: Final = "/url"
 _ID: Final = "<path:file_id>"
 
 
-class PresignedIn(Input):
-    model_config = ConfigDict(extra="ignore")
-
+class PresignedIn(Body):
     filename: Annotated[Text, Field(min_length=1, max_length=1024)]
     content_type: Annotated[Text, Field(max_length=255)] | None = None
+    expires_in: Annotated[Whole, Field(ge=1, le=_SEVEN_DAYS)] | None = None
+
+
+class LinkQuery(Asked):
     expires_in: Annotated[int, Field(ge=1, le=_SEVEN_DAYS)] | None = None
 
 
-class LinkQuery(Query):
-    expires_in: Annotated[int, Field(ge=1, le=_SEVEN_DAYS)] | None = None
-
-
-class ListQuery(Query):
+class ListQuery(Asked):
     prefix: Text = ""
     limit: Annotated[int, Field(ge=1, le=_MOST_LISTED)] = 100
     start_after: Text | None = None

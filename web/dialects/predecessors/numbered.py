@@ -15,11 +15,11 @@ from shared.model.file import File, FileQuery
 from shared.model.layout import Layout
 from shared.model.upload import NewUpload
 from web.auth import caller
+from web.dialects.predecessors.inputs import Asked, Body, Whole
 from web.dialects.predecessors.submitting import DENIED, STORE_FAULTS, submitted
 from web.disposition import disposition
 from web.errors import Refusal
 from web.rates import counted_as
-from web.rest.inputs import Input, Query
 from web.services import services
 
 PREFIX: Final = "/api/files"
@@ -49,15 +49,15 @@ _STATUS: Final = {
 }
 
 
-class ListQuery(Query):
+class ListQuery(Asked):
     category: Literal["image", "video", "document"] | None = None
     limit: Annotated[int, Field(ge=1), AfterValidator(lambda said: min(said, _MOST_LISTED))] = 50
     offset: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
-class LinkIn(Input):
-    file_id: Annotated[int, Field(ge=1, lt=2**63)]
-    expiration_hours: Annotated[int, Field(ge=1, le=_LONGEST_HOURS)] = 24
+class LinkIn(Body):
+    file_id: Annotated[Whole, Field(ge=1, lt=2**63)]
+    expiration_hours: Annotated[Whole, Field(ge=1, le=_LONGEST_HOURS)] = 24
 
 
 bp = APIBlueprint("numbered", __name__, url_prefix=PREFIX, tag="Predecessors: numbered files")

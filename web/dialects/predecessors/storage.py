@@ -4,12 +4,14 @@ Files are public, of the documented extensions, and lie at `{customer}/assets/ch
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from apiflask import APIBlueprint
 from flask import Response, json, request
+from pydantic import TypeAdapter, ValidationError
 from werkzeug.datastructures import MultiDict
 
 from shared.errors import Forbidden, Invalid
@@ -22,11 +24,13 @@ from web.errors import Refusal
 from web.forms import Received
 from web.requests import whole_number
 from web.rest.fields import file_fields
+from web.rest.inputs import keepable
 from web.services import services
 
 PREFIX: Final = "/api/v1/storage"
 _LABELS: Final = ("category", "action")
-_OBJECTS: Final = ("userInput", "userSettings", "assetInput")
+_FIELDS: Final = ("userInput", "userSettings", "assetInput")
+_FLAG: Final = TypeAdapter(bool)
 _BAD: Final = {HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.UNPROCESSABLE_ENTITY}
 
 bp = APIBlueprint("storage", __name__, url_prefix=PREFIX, tag="Predecessors: storage")
@@ -61,7 +65,7 @@ def _labels(fields: MultiDict[str, str]) -> dict[str, str]:
     for name in (*_LABELS, "customerId"):
         if not fields.get(name, "").strip():
             raise Invalid(f"The field {name} is required.", pointer=f"/{name}")
-    customer = whole_number(fields["customerId"])
+    customer = whole_number(fields["customerId"].strip())
     if customer is None:
         raise Invalid("The customerId is not a whole number.", pointer="/customerId")
     if str(customer) != caller().tenant:
@@ -70,33 +74,39 @@ def _labels(fields: MultiDict[str, str]) -> dict[str, str]:
 
 
 def _new(received: Received, labels: Mapping[str, str]) -> NewUpload:
-    said = {name: _object(received.fields, name) for name in _OBJECTS}
-    forced = said["userInput"].get("force_filename", False)
-    if not isinstance(forced, bool):
-        raise Invalid("force_filename is true or false.", pointer="/userInput/force_filename")
-    metadata = {**labels, **{name: value for name, value in said.items() if value}}
+    said = {name: value for name in _FIELDS if (value := _value(received.fields, name))}
+    forced = _is_forced(said.get("userInput"))
     asked = received.fields.get("replace") or request.args.get("replace", "")
-    fields = MultiDict(
-        {
-            "metadata": json.dumps(metadata),
-            "is_public": "true",
-            "profile": PROFILE,
-            "replace": asked,
-        }
-    )
+    fields = MultiDict({"is_public": "true", "profile": PROFILE, "replace": asked})
     layout = layout_at(CHAT, forced=forced)
-    return file_fields(fields).of(received.filename, received.content_type, layout)
+    new = file_fields(fields).of(received.filename, received.content_type, layout)
+    # Not by the canonical form, whose bound of metadata is another: here it is that of the form.
+    return replace(new, metadata=_kept({**labels, **said}))
 
 
-def _object(fields: MultiDict[str, str], name: str) -> dict[str, Any]:
+def _value(fields: MultiDict[str, str], name: str) -> Any:
+    """Return what a field says in JSON, of whatever kind; None where it stands empty."""
     text = fields.get(name, "").strip()
     try:
-        value = json.loads(text) if text else {}
+        return json.loads(text) if text else None
     except ValueError as error:
         raise Invalid(f"{name} is not valid JSON.", pointer=f"/{name}") from error
-    if not isinstance(value, dict):
-        raise Invalid(f"{name} is not a JSON object.", pointer=f"/{name}")
-    return value
+
+
+def _is_forced(said: Any) -> bool:
+    asked = said.get("force_filename") if isinstance(said, dict) else None
+    try:
+        return _FLAG.validate_python(asked or False)
+    except ValidationError as error:
+        told = "force_filename is true or false."
+        raise Invalid(told, pointer="/userInput/force_filename") from error
+
+
+def _kept(metadata: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return keepable(metadata)
+    except ValueError as error:
+        raise Invalid(f"This can't be kept: {error}.") from error
 
 
 def _extension(file: File) -> str:
