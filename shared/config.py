@@ -7,7 +7,7 @@ seconds unless the name says otherwise.
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import ByteSize, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -21,7 +21,20 @@ from pydantic_settings import (
 from shared.aliases import Disagreement, agreed
 from shared.model.layout import Layout, layout_of
 from shared.model.media import by_name, canonical
-from shared.setting_kinds import Days, Names, Number, Pem, Rate, Secret, SigningSecret, Text, Url
+from shared.setting_kinds import (
+    Days,
+    Host,
+    Lower,
+    Names,
+    Number,
+    Pem,
+    Rate,
+    Secret,
+    SigningSecret,
+    Text,
+    Upper,
+    Url,
+)
 
 _SHORTEST_SECRET: Final = 32
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -56,10 +69,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("data"), description="Where the embedded parts and staging keep theirs."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Upper] = Field(
         "INFO", description="What is logged."
     )
-    log_format: Literal["json", "text"] = Field(
+    log_format: Annotated[Literal["json", "text"], Lower] = Field(
         "json", description="JSON lines, or readable columns."
     )
 
@@ -68,7 +81,7 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="The broker and the job board.")
 
-    storage_backend: Literal["s3", "local"] = Field(
+    storage_backend: Annotated[Literal["s3", "local"], Lower] = Field(
         "s3", description="Where files end: S3, or the folder STAGING_DIR/final."
     )
     s3_enabled: bool = Field(
@@ -104,7 +117,7 @@ class Settings(BaseSettings):
         False,
         description="Objects of public files get the ACL public-read; their url is then the store's.",
     )
-    cloudfront_domain: Text = Field(
+    cloudfront_domain: Host = Field(
         None, description="A CloudFront domain before the bucket: files then have a cdn_url."
     )
     cloudfront_key_pair_id: Text = Field(
@@ -142,7 +155,7 @@ class Settings(BaseSettings):
         description="Where files lie that name no folder; {year} {month} {day} {hour}, or nothing.",
     )
 
-    jwt_algorithm: Literal["HS256", "RS256", "ES256"] = Field(
+    jwt_algorithm: Annotated[Literal["HS256", "RS256", "ES256"], Upper] = Field(
         "HS256", description="The one accepted algorithm."
     )
     jwt_secret_key: Secret = Field(None, description="For HS256; at least 32 characters.")
@@ -238,7 +251,7 @@ class Settings(BaseSettings):
     )
     cors_origins: Names = Field(["*"], description="Browsers' origins that may call the API.")
 
-    rate_limits: Literal["on", "off"] = Field(
+    rate_limits: Annotated[Literal["on", "off"], Lower] = Field(
         "on", description="Whether requests are counted per user; off switches all of these off."
     )
     rate_limit_numbered_upload: Rate = Field("10/minute", description="Of /api/files/upload.")
@@ -283,16 +296,18 @@ class Settings(BaseSettings):
         elif self.jwt_public_key is None and self.jwt_jwks_url is None:
             raise ValueError(f"{self.jwt_algorithm} wants JWT_PUBLIC_KEY or JWT_JWKS_URL")
         if self.cloudfront_domain and not _HOST.fullmatch(self.cloudfront_domain):
-            raise ValueError("CLOUDFRONT_DOMAIN: is a host name, without https:// and path")
+            raise ValueError("CLOUDFRONT_DOMAIN: is a host name, without a path")
         pair = (self.cloudfront_key_pair_id, self.cloudfront_private_key)
         if any(pair) and not (all(pair) and self.cloudfront_domain):
             raise ValueError(
                 "CLOUDFRONT_KEY_PAIR_ID and CLOUDFRONT_PRIVATE_KEY go together, with CLOUDFRONT_DOMAIN"
             )
         try:
-            self.layout  # noqa: B018  # a placeholder nobody knows is found here
+            where = f"{self.layout.structure}/"
         except ValueError as error:
             raise ValueError(f"S3_FOLDER_STRUCTURE: {error}") from None
+        if where.startswith(self.s3_staging_prefix):
+            raise ValueError("S3_FOLDER_STRUCTURE: S3_STAGING_PREFIX is the service's own")
         return self
 
     @property

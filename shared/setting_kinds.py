@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -41,13 +42,27 @@ def _url(text: str | None) -> str | None:
     return text
 
 
+def _host(text: str | None) -> str | None:
+    """The name of a host; people copy it with what a browser shows around it."""
+    return None if text is None else re.sub("^https?://", "", text.strip().lower()).rstrip("/")
+
+
+def _upper(text: Any) -> Any:
+    return text.strip().upper() if isinstance(text, str) else text
+
+
+def _lower(text: Any) -> Any:
+    return text.strip().lower() if isinstance(text, str) else text
+
+
 def _rated(text: str) -> str:
-    if text != "off":
+    said = text.strip().lower()
+    if said != "off":
         try:
-            rate(text)
+            rate(said)
         except ValueError:
             raise ValueError("is neither off nor like 10/minute") from None
-    return text
+    return said
 
 
 def _signing(secret: SecretStr | None) -> SecretStr | None:
@@ -71,4 +86,8 @@ Number = Annotated[int | None, BeforeValidator(_nothing)]
 Pem = Annotated[Text, AfterValidator(_in_lines)]
 Url = Annotated[Text, AfterValidator(_url)]
 SigningSecret = Annotated[Secret, AfterValidator(_signing)]
+Host = Annotated[Text, AfterValidator(_host)]
+# Words that are told apart whatever their case.
+Upper = BeforeValidator(_upper)
+Lower = BeforeValidator(_lower)
 Rate = Annotated[str, AfterValidator(_rated)]

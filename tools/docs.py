@@ -17,8 +17,13 @@ _ROOT: Final = Path(__file__).parents[1]
 _TABLE: Final = """# Settings
 
 Every setting is an environment variable, or a line of `.env` beside the project; the environment
-wins. Sizes are bytes or `8MiB`; durations say their unit. `./run` fills in what it embeds. Two names
-of one setting that differ stop the start. This page is generated from `shared/config.py` by `make docs`.
+wins. Sizes are bytes or `8MiB`; durations say their unit. `./run` fills in what it embeds. Words such
+as `debug`, `S3` or `rs256` are read in any case.
+
+Two names of one setting that differ stop the start. Those that hosts, shells and the tools of AWS set by
+themselves (`AWS_REGION`, `AWS_DEFAULT_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+`AWS_SESSION_TOKEN`) count where no other name is said, and the token only with their keys. This page is
+generated from `shared/config.py` by `make docs`.
 
 | setting | default | meaning |
 | --- | --- | --- |

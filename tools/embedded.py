@@ -105,14 +105,14 @@ def embed(
     s3_elsewhere = _any(configured, S3_NAMES) or (
         "AWS_ACCESS_KEY_ID" in configured and _any(configured, BUCKET_NAMES)
     )
-    backend = configured.get("STORAGE_BACKEND") or ("s3" if s3_elsewhere or weed else "local")
+    said = configured.get("STORAGE_BACKEND", "").lower()
+    backend = said or ("s3" if s3_elsewhere or weed else "local")
     objects = backend == "s3" and not s3_elsewhere
     if objects and not weed:
         raise Refused("STORAGE_BACKEND=s3 needs S3_ENDPOINT_URL here: no SeaweedFS for this system")
 
     open_ended = {
         **_for_every_copy(ports, folder),
-        "STORAGE_BACKEND": backend,
         "FLOWER_BASIC_AUTH": made["FLOWER_BASIC_AUTH"],
         "LINK_SECRET_KEY": made["LINK_SECRET_KEY"],
     }
@@ -126,7 +126,7 @@ def embed(
         kept = agreed({name: said for name, said in configured.items() if name not in withheld})
     except Disagreement as error:
         raise Refused(str(error)) from None
-    variables = {**open_ended, **kept, "DATA_DIR": str(folder.path)}
+    variables = {**open_ended, **kept, "STORAGE_BACKEND": backend, "DATA_DIR": str(folder.path)}
     return Embedded(folder, ports, database, broker, objects, variables, withheld)
 
 

@@ -15,7 +15,8 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Final
 
-from shared.model.naming import plain_path, safe_name
+from shared.errors import Unprocessable
+from shared.model.naming import clean_folder, plain_path, safe_name
 
 PLACES: Final = frozenset({"year", "month", "day", "hour"})
 _DRAWN: Final = frozenset({"id", "uuid8", "timestamp", "date"})
@@ -96,7 +97,7 @@ class Layout:
 
 def layout_of(*, structure: str, uuid_prefix: bool, preserve_filename: bool) -> Layout:
     """Return the layout that the settings of that name ask for. Raises `ValueError`."""
-    structure = structure.strip("/")
+    structure = _path(structure)
     if uuid_prefix:
         name = "{id}_{name}" if preserve_filename else "{id}{extension}"
     elif structure or not preserve_filename:
@@ -104,6 +105,17 @@ def layout_of(*, structure: str, uuid_prefix: bool, preserve_filename: bool) -> 
     else:
         name = "{name}"
     return Layout(f"{{folder}}/{name}", structure)
+
+
+def _path(structure: str) -> str:
+    """Return the structure as `a/{year}`. Raises `ValueError` for what would be refused of a client."""
+    for _, name, form, conversion in string.Formatter().parse(structure):
+        if form or conversion:
+            raise ValueError(f"{{{name}}} stands for digits, and takes no format")
+    try:
+        return clean_folder(structure) or ""
+    except Unprocessable as refusal:
+        raise ValueError(str(refusal)) from None
 
 
 def _times(at: datetime) -> dict[str, str]:

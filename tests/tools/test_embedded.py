@@ -64,6 +64,12 @@ def test_what_is_configured_is_not_embedded(configured: Mapping[str, str], off: 
     assert agreed(configured).items() <= found.variables.items()
 
 
+def test_a_backend_is_read_whatever_its_case() -> None:
+    found = embedding({"STORAGE_BACKEND": "Local"})
+
+    assert (found.objects, found.variables["STORAGE_BACKEND"]) == (False, "local")
+
+
 def test_a_setting_under_an_older_name_wins_over_what_is_made_for_this_copy() -> None:
     found = embedding({"LOCAL_TEMP_CHUNK_PATH": "/srv/chunks", "AWS_S3_BUCKET": "ours"})
 

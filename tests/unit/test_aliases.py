@@ -43,11 +43,37 @@ def test_a_folder_structure_that_is_empty_is_none(monkeypatch: pytest.MonkeyPatc
 
 def test_names_that_differ_are_refused_by_name_and_without_their_values() -> None:
     with pytest.raises(Disagreement) as refusal:
-        agreed({"S3_SECRET_KEY": "one-secret", "AWS_SECRET_ACCESS_KEY": "another-secret"})
+        agreed({"S3_SECRET_KEY": "one-secret", "S3_SECRET_ACCESS_KEY": "another-secret"})
 
     told = str(refusal.value)
-    assert "S3_SECRET_KEY and AWS_SECRET_ACCESS_KEY" in told
+    assert "S3_SECRET_ACCESS_KEY and S3_SECRET_KEY" in told
     assert "secret" not in told.replace("SECRET", "")
+
+
+@pytest.mark.parametrize("name", ["S3_REGION", "S3_REGION_NAME", "AWS_S3_REGION"])
+@pytest.mark.parametrize("ambient", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_what_the_host_says_by_itself_gives_way(name: str, ambient: str) -> None:
+    assert agreed({ambient: "of-the-host", name: "meant"}) == {"S3_REGION": "meant"}
+
+
+def test_of_two_regions_of_the_host_the_sdk_s_own_counts() -> None:
+    assert agreed({"AWS_DEFAULT_REGION": "far", "AWS_REGION": "near"}) == {"S3_REGION": "near"}
+
+
+def test_the_host_s_session_token_is_not_added_to_keys_of_ours() -> None:
+    host = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c"}
+    ours = {"S3_ACCESS_KEY_ID": "ours", "S3_SECRET_ACCESS_KEY": "ours too"}
+
+    assert agreed(host) == {
+        "S3_ACCESS_KEY_ID": "a",
+        "S3_SECRET_ACCESS_KEY": "b",
+        "S3_SESSION_TOKEN": "c",
+    }
+    assert agreed({**host, **ours}) == ours
+    assert agreed({**host, **ours, "S3_SESSION_TOKEN": "mine"}) == {
+        **ours,
+        "S3_SESSION_TOKEN": "mine",
+    }
 
 
 def test_the_start_ends_with_one_line_where_two_differ(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,3 +65,62 @@ def test_what_is_empty_is_not_said() -> None:
 
     assert (made.main_service_notify_url, made.jwt_public_key) == (None, None)
     assert made.main_service_notify_secret is None
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "read"),
+    [
+        ("log_level", "debug", "DEBUG"),
+        ("log_format", "JSON", "json"),
+        ("storage_backend", "S3", "s3"),
+        ("storage_backend", " Local", "local"),
+        ("rate_limits", "OFF", "off"),
+        ("rate_limit_read", "Off", "off"),
+        ("rate_limit_write", "10/Minute", "10/minute"),
+        ("cloudfront_domain", "d123abc456.cloudfront.net", "d123abc456.cloudfront.net"),
+        ("cloudfront_domain", "https://D123abc456.cloudfront.net/", "d123abc456.cloudfront.net"),
+    ],
+)
+def test_words_are_read_whatever_their_case_and_hosts_without_what_is_around_them(
+    name: str, written: str, read: str
+) -> None:
+    assert getattr(said(**{name: written}), name) == read
+
+
+def test_an_algorithm_is_read_whatever_its_case() -> None:
+    assert said(jwt_algorithm="rs256", jwt_public_key=PEM).jwt_algorithm == "RS256"
+
+
+@pytest.mark.parametrize("domain", ["https://d.cloudfront.net/files", "ftp://d.example", "a b"])
+def test_a_domain_is_a_host_alone(domain: str) -> None:
+    with pytest.raises(BadSettings, match="CLOUDFRONT_DOMAIN"):
+        said(cloudfront_domain=domain)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("/x/", "x"),
+        ("a//{year}", "a/{year}"),
+        ("uploads/{year}-{month}", "uploads/{year}-{month}"),
+        ("documents/user-uploads", "documents/user-uploads"),
+        ("./{hour}", "{hour}"),
+    ],
+)
+def test_a_folder_structure_is_a_path(written: str, read: str) -> None:
+    assert said(s3_folder_structure=written).layout.structure == read
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [
+        *("{month:02d}", "{year!r}", "{year:>9}", "{week}", "{}", "{year"),
+        *("..", "../x", "x/../y", "x\\y", " x / y ", "x" * 201, ".staging", ".staging/x"),
+    ],
+)
+def test_a_folder_structure_that_no_upload_could_use_stops_the_start(structure: str) -> None:
+    with pytest.raises(BadSettings) as refusal:
+        said(s3_folder_structure=structure)
+
+    assert "S3_FOLDER_STRUCTURE: " in str(refusal.value)
+    assert "\n" not in str(refusal.value)

@@ -150,8 +150,7 @@ def test_a_key_that_is_none_says_so_and_not_what_it_is(pem: str, why: str) -> No
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ({"cloudfront_domain": f"https://{DOMAIN}"}, "without https"),
-        ({"cloudfront_domain": f"{DOMAIN}/files"}, "without https"),
+        ({"cloudfront_domain": f"{DOMAIN}/files"}, "without a path"),
         ({"cloudfront_domain": DOMAIN, "cloudfront_key_pair_id": "K"}, "go together"),
         ({"cloudfront_domain": DOMAIN, "cloudfront_private_key": PEM}, "go together"),
         ({"cloudfront_key_pair_id": "K", "cloudfront_private_key": PEM}, "go together"),
