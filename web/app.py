@@ -3,6 +3,7 @@
 import logging
 import time
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from apiflask import APIFlask
 from flask import Response, g, request
@@ -26,6 +27,12 @@ class SluiceApp(APIFlask):
     request_class = SluiceRequest
     json_provider_class = StrictJson
 
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        # A base address that ends in a slash makes two of them. Werkzeug would send the client, and
+        # the file that it has begun to send, to the path with one.
+        environ["PATH_INFO"] = "/" + environ.get("PATH_INFO", "").lstrip("/")
+        return super().wsgi_app(environ, start_response)
+
 
 def create_app(settings: Settings, services: Services | None = None) -> SluiceApp:
     """Return the app of one process; the services are built from the settings unless given."""
@@ -37,6 +44,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
         docs_path=None,
         static_folder=None,  # type: ignore[arg-type]  # Flask knows it, APIFlask says otherwise
     )
+    app.url_map.strict_slashes = False  # FastAPI's redirects made both spellings one
     app.extensions["sluice"] = services or build(settings, hurried=True)
     app.before_request(_begin)
     openapi.register(app)

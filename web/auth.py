@@ -44,6 +44,8 @@ def register(app: Flask, settings: Settings) -> None:
         JWT_TOKEN_LOCATION=["headers"],
         JWT_VERIFY_SUB=False,  # a numeric subject is fine
     )
+    # The same of a numeric id of a token, which nobody asks for. The library hands no such option on.
+    jwt.decode.__self__.options["verify_jti"] = False  # type: ignore[attr-defined]
     app.config[_GUESTS] = settings.gateway_allow_anonymous
     manager = JWTManager(app)
     if settings.jwt_jwks_url is not None:
@@ -95,11 +97,19 @@ def _verified() -> Caller:
         "Authorization", ""
     ):
         raise Unauthenticated("Send one Authorization header.")
+    _spell_scheme()
     try:
         verify_jwt_in_request()
     except (JWTExtendedException, jwt.PyJWTError, ValueError, TypeError) as error:
         raise Unauthenticated("A valid bearer token is required.") from error
     return _caller_of(get_jwt())
+
+
+def _spell_scheme() -> None:
+    """RFC 9110, 11.1: `bearer` and `Bearer` are one scheme; the library knows the second alone."""
+    scheme, blank, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        request.environ["HTTP_AUTHORIZATION"] = f"Bearer{blank}{token}"
 
 
 def _caller_of(claims: dict[str, Any]) -> Caller:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from shared.config import BadSettings, read_settings
-from shared.model.policy import MIB
+from shared.errors import TooLarge
+from shared.model.policy import MIB, refuse_declaration
 from shared.wiring import build
 
 
@@ -35,6 +36,17 @@ def test_they_narrow_the_canonical_profile_alone(
     assert default.extensions == {"jpg", "png", "pdf", "docx"}
     assert set(default.max_sizes.values()) == {50 * MIB}
     assert {**narrowed, "default": None} == {**before, "default": None}
+
+
+def test_the_documents_limit_is_that_of_files_when_it_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = profiles(tmp_path, monkeypatch, S3_MAX_FILE_SIZE_MB="100")["default"]
+
+    for name in ("a.pdf", "a.mp4", "a.zip"):
+        refuse_declaration(default, filename=name, declared=None, size=100 * MIB)
+        with pytest.raises(TooLarge):
+            refuse_declaration(default, filename=name, declared=None, size=100 * MIB + 1)
 
 
 def test_they_narrow_what_a_policy_file_says_of_it_too(

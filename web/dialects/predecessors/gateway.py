@@ -35,6 +35,8 @@ _MARGIN: Final = 60  # seconds that an upload is open longer than its link works
 _MOST_LISTED: Final = 1000  # as many as S3 lists
 _LINK: Final = "/url"
 _ID: Final = "<path:file_id>"
+# Slashes of a key are the key's, at its end and in a row too.
+_AS_IT_STANDS: Final = {"merge_slashes": False, "strict_slashes": True}
 
 
 class PresignedIn(Body):
@@ -104,14 +106,14 @@ def sign_upload(said: PresignedIn) -> Any:
     return body, {"Cache-Control": "no-store"}
 
 
-@bp.get(f"/download/{_ID}", merge_slashes=False)
+@bp.get(f"/download/{_ID}", **_AS_IT_STANDS)
 @bp.doc(hide=True)
 @open_to_guests
 def download_keyed(file_id: str) -> Response:
     return file_response(_found(file_id), attached=None)
 
 
-@bp.get(f"/download/{_ID}{_LINK}", merge_slashes=False)
+@bp.get(f"/download/{_ID}{_LINK}", **_AS_IT_STANDS)
 @bp.doc(hide=True)
 @bp.input(LinkQuery, location="query", arg_name="query")
 @open_to_guests
@@ -128,7 +130,7 @@ def link_keyed(file_id: str, query: LinkQuery) -> Any:
     return body, {"Cache-Control": "no-store"}
 
 
-@bp.get(f"/metadata/{_ID}", merge_slashes=False)
+@bp.get(f"/metadata/{_ID}", **_AS_IT_STANDS)
 @bp.doc(hide=True)
 @open_to_guests
 def show_keyed(file_id: str) -> Any:
@@ -162,7 +164,7 @@ def list_keyed(query: ListQuery) -> Any:
     }
 
 
-@bp.delete(f"/{_ID}", merge_slashes=False)
+@bp.delete(f"/{_ID}", **_AS_IT_STANDS)
 @bp.doc(hide=True)
 @open_to_guests
 def delete_keyed(file_id: str) -> Any:
