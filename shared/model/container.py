@@ -24,7 +24,10 @@ _PICTURES: Final = {
 }
 _PDF: Final = "application/pdf"
 # Without the right beginning these are not believed.
-_SIGNED: Final = frozenset(_PICTURES) | {_PDF, "image/webp", "audio/wav", "application/zip"}
+_SIGNED: Final = frozenset(_PICTURES) | {
+    *(_PDF, "image/webp", "audio/wav", "application/zip"),
+    *("audio/aiff", "audio/amr", "audio/3gpp", "audio/x-ms-wma"),
+}
 
 # In text, these stay whatever the name; the second set unless the name says text, because
 # libmagic guesses them from a word or two.
@@ -93,10 +96,11 @@ def _written(sniffed: str, head: bytes, filename: str) -> str | None:
     is_text = sniffed.startswith("text/") or disguise.reads_as_text(head)
     if not is_text or (is_sampled and not disguise.is_utf8(head)):
         return None if is_sampled else disguise.markup(head[:1024])
-    found = disguise.markup(head)
+    is_called_text = _is_told_by_name(filename, TEXT)
+    found = disguise.markup(head, in_prose=is_called_text)
     if found or sniffed in _SCRIPTS:
         return found or canonical(sniffed)
-    if _is_told_by_name(filename, TEXT):
+    if is_called_text:
         return TEXT
     if sniffed in _GUESSES or not (sniffed.startswith("text/") or sniffed == UNKNOWN):
         return canonical(sniffed)

@@ -22,6 +22,7 @@ _PROGRAMS: Final = {
     b"L\0\0\0\x01\x14\x02\0": "application/x-ms-shortcut",
 }
 _MARKUP: Final = re.compile(rb"<(?:!doctype\s+html|html|head|body|script|svg)\b|<\?php\b")
+_MARKUP_LINE: Final = re.compile(rb"(?:\A|[\r\n])[^\S\r\n]*(?:%s)" % _MARKUP.pattern)
 _NAMES: Final = {b"<svg": "image/svg+xml", b"<?php": "text/x-php"}
 # Those of the above that no honest picture, sound or paper has in its opening.
 _INJECTED: Final = re.compile(rb"<(?:!doctype\s+html|html|script)\b|<\?php\b")
@@ -36,20 +37,33 @@ _SNIFFED: Final = 8192
 _PRINTABLE: Final = bytes({*b"\a\b\t\n\v\f\r\x1b", *range(0x20, 0x7F), *range(0x80, 0x100)})
 
 
+# RFC 4867, 5: how a voice begins, unlike any script with the header of a frame behind it.
+_VOICE: Final = re.compile(
+    rb"#!AMR(?:-WB)?(?:\n|_MC1\.0\n\0{3}.)[%s]" % re.escape(bytes(range(0, 0x80, 4))), re.DOTALL
+)
+
+
 def program(head: bytes) -> str | None:
     """Return the type of a binary program or of a script that names its interpreter."""
-    if head.removeprefix(codecs.BOM_UTF8).startswith(b"#!"):
+    is_voice = _VOICE.match(head) and not reads_as_text(head)
+    if head.removeprefix(codecs.BOM_UTF8).startswith(b"#!") and not is_voice:
         return "text/x-shellscript"
     return next((kind for magic, kind in _PROGRAMS.items() if head.startswith(magic)), None)
 
 
-def markup(head: bytes) -> str | None:
-    """Return the type of the markup or script that text begins with, in any Unicode encoding."""
+def markup(head: bytes, *, in_prose: bool = False) -> str | None:
+    """Return the type of the markup or script that text begins with, in any Unicode encoding.
+
+    In prose a word about markup is none: only what begins a line counts.
+    """
     bare = _bare(head)
     opening = bare.lstrip()
-    found = _MARKUP.search(bare if opening.startswith(b"<") else bare[:_TEXT_WINDOW])
+    if opening.startswith(b"<"):
+        found = _MARKUP.search(bare)
+    else:
+        found = (_MARKUP_LINE if in_prose else _MARKUP).search(bare[:_TEXT_WINDOW])
     if found:
-        return _NAMES.get(found[0], "text/html")
+        return _NAMES.get(found[0].strip(), "text/html")
     return "text/xml" if opening.startswith(b"<?xml") else None
 
 

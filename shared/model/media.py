@@ -136,6 +136,10 @@ TYPES: Final = (
     _type(AUDIO, "audio/webm", "webm weba", default=True),
     _type(AUDIO, "audio/aac", "aac adts", "audio/x-aac audio/aacp audio/x-hx-aac-adts"),
     _type(AUDIO, "audio/flac", "flac", "audio/x-flac"),
+    _type(AUDIO, "audio/aiff", "aiff aif aifc", "audio/x-aiff"),
+    _type(AUDIO, "audio/amr", "amr awb", "audio/x-amr audio/amr-nb audio/amr-wb"),
+    _type(AUDIO, "audio/3gpp", "3gp 3ga 3g2", "audio/3gpp2"),
+    _type(AUDIO, "audio/x-ms-wma", "wma", "audio/wma audio/x-wma"),
     _type(DOCUMENT, "application/pdf", "pdf", "application/x-pdf", default=True),
     _type(DOCUMENT, TEXT, "txt", default=True),
     _type(

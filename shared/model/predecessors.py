@@ -34,11 +34,17 @@ class GatewayRules:
 def profiles(default: Profile, gateway: GatewayRules) -> Mapping[str, Profile]:
     """Return the profiles of all predecessors, by name. Raises `ValueError` for unknown types."""
     return {
-        "storage": tailored(default, "storage", extensions=_STORAGE),
+        "storage": _storage(default),
         "numbered": _at_most(50 * MIB, tailored(default, "numbered", types=_NUMBERED)),
         "chunked": tailored(default, "chunked", types=_CHUNKED),
         GATEWAY: _at_most(gateway.max_size, tailored(default, GATEWAY, types=gateway.types)),
     }
+
+
+def _storage(default: Profile) -> Profile:
+    """Films of cameras are called .mp4 and are QuickTime inside; .mov stays outside."""
+    made = tailored(default, "storage", extensions=_STORAGE)
+    return replace(made, types=made.types | (default.types & {"video/quicktime"}))
 
 
 def _at_most(size: int, profile: Profile) -> Profile:

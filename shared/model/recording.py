@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from shared.model.media import Category, by_extension
+from shared.model.sound import sound
 
 _RIFF: Final = {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}
 
@@ -31,13 +32,10 @@ _SOUND: Final = frozenset({b"M4A ", b"M4B ", b"M4P "})
 _MP4: Final = re.compile(
     rb"iso[m2-9a-c]|mp4[12]|mp71|M4V[ HP]|avc1|dash|MSNV|XAVC|f4v |cmf[2c]|av01"
 )
-_PHONE: Final = "video/3gpp"
+_PHONE: Final = ("video/3gpp", "audio/3gpp")
 _BARE_QUICKTIME: Final = frozenset({b"moov", b"mdat", b"wide"})
 _MAX_BRANDS: Final = 64
 _BOX_HEADER: Final = 8
-_ID3: Final = re.compile(rb"ID3[\x02-\x04]")
-_SYNCHSAFE: Final = (21, 14, 7, 0)
-_ADTS: Final = re.compile(rb"\xff[\xf0\xf1\xf8\xf9]")
 _HANDLER: Final = re.compile(rb"hdlr.{8}(vide|soun)", re.DOTALL)
 
 
@@ -53,7 +51,7 @@ def recording(head: bytes, filename: str) -> str | None:
         return _iso_media(head, filename)
     if head[4:8] in _BARE_QUICKTIME:
         return "video/quicktime"
-    return _bare_sound(head)
+    return sound(head, filename)
 
 
 def _ogg(head: bytes) -> str:
@@ -111,15 +109,15 @@ def _iso_media(head: bytes, filename: str) -> str | None:
         return _still(brands)
     if brands[0] == b"qt  ":
         return "video/quicktime"
+    tracks = set(_HANDLER.findall(_box(head, b"moov")))
+    says_sound = brands[0] in _SOUND or _says_sound(filename)
+    is_sound = (b"soun" in tracks if tracks else says_sound) and b"vide" not in tracks
     is_phone = brands[0].startswith((b"3gp", b"3g2"))
-    if is_phone and any(each.name == _PHONE for each in by_extension(filename)):
-        return _PHONE
+    if is_phone and any(each.name in _PHONE for each in by_extension(filename)):
+        return _PHONE[is_sound]
     if not _SOUND.isdisjoint(brands) or any(_MP4.match(brand) for brand in brands):
-        tracks = set(_HANDLER.findall(_box(head, b"moov")))
-        says_sound = brands[0] in _SOUND or _says_sound(filename)
-        is_sound = b"soun" in tracks if tracks else says_sound
-        return "audio/mp4" if is_sound and b"vide" not in tracks else "video/mp4"
-    return _PHONE if is_phone else None
+        return "audio/mp4" if is_sound else "video/mp4"
+    return _PHONE[is_sound] if is_phone else None
 
 
 def _still(brands: list[bytes]) -> str:
@@ -139,22 +137,6 @@ def _box(head: bytes, kind: bytes) -> bytes:
             return head[place + _BOX_HEADER : place + size] if place + size <= len(head) else b""
         place += size
     return b""
-
-
-def _bare_sound(head: bytes) -> str | None:
-    """Look behind an ID3 tag, which may stand before any kind of sound.
-
-    Frames of MPEG without a tag are libmagic's: it knows all their headers.
-    """
-    if head.startswith(b"fLaC"):
-        return "audio/flac"
-    if not _ID3.match(head):
-        return None
-    length = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], _SYNCHSAFE, strict=False))
-    following = head[10 + length :]
-    if following.startswith(b"fLaC"):
-        return "audio/flac"
-    return "audio/aac" if _ADTS.match(following) else "audio/mpeg"
 
 
 def _says_sound(filename: str) -> bool:

@@ -26,6 +26,8 @@ from tests.dialects.sessions import stored as stored_in_chunks
 from tests.e2e.books import Books
 from tests.support.api import Api
 from tests.support.samples import mp3, pdf, text, wav
+from tests.support.samples_sound import aiff, amr, wma
+from tests.support.samples_video import mp4
 
 NOBODY: Final = "; there is no main service to notify."
 
@@ -64,6 +66,23 @@ def test_a_file_goes_through_the_documents_three_calls(client: Api) -> None:
     assert urlsplit(place).path.endswith(f"/{key}")
     assert listed(client) == [place]
     assert content_of(client, name) == content
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "content_type"),
+    [
+        ("voice.amr", amr(), "audio/amr"),
+        ("take.aiff", aiff(), "audio/aiff"),
+        ("song.wma", wma(), "audio/x-ms-wma"),
+        ("voice.3gp", mp4(brand=b"3gp4", handlers=(b"soun",)), "audio/3gpp"),
+    ],
+)
+def test_what_recorders_write_is_audio(
+    client: Api, filename: str, content: bytes, content_type: str
+) -> None:
+    opened, _ = stored_in_chunks(client, content, filename, pieces=1)
+
+    assert client.file(opened)["content_type"] == content_type
 
 
 def test_chunks_of_any_lengths_in_any_order_are_one_file(client: Api) -> None:

@@ -10,7 +10,8 @@ import requests
 
 from tests.dialects.conftest import Clients
 from tests.support.api import Api
-from tests.support.samples import picture, text
+from tests.support.samples import mp3, picture, text
+from tests.support.samples_video import mov
 
 PATH: Final = "/api/v1/storage/upload"
 CUSTOMER: Final = uuid4().int % 10**9
@@ -112,6 +113,27 @@ def test_what_is_said_of_the_file_is_kept_with_it(client: Api) -> None:
         "assetInput": asset,
         "userSettings": settings,
     }
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "content_type"),
+    [
+        ("notes.txt", b"use <b> here", "text/plain"),
+        ("notes.txt", b"a < b", "text/plain"),
+        ("notes.txt", b"the <script> of a page", "text/plain"),
+        ("song.mp3", bytes(700) + mp3(), "audio/mpeg"),
+        ("clip.mp4", mov(), "video/quicktime"),
+    ],
+)
+def test_what_is_unusual_and_good_is_taken(
+    client: Api, filename: str, content: bytes, content_type: str
+) -> None:
+    body = enveloped(upload(client, content, filename), 200)
+
+    shown = requests.get(body["data"]["url"], timeout=10)
+    assert body["meta"]["content_type"] == content_type
+    assert shown.content == content
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize("nothing", ["", " ", "null", "{}", "[]", '""'])

@@ -28,13 +28,16 @@ def test_most_types_are_recognised_without_libmagic(sample: Sample) -> None:
     assert (detected == sample.content_type) == (sample.filename not in {"table.csv", "tone.pcm"})
 
 
-@pytest.mark.parametrize("sniffed", ["application/pdf", "image/gif", "image/jpeg", "audio/wav"])
+@pytest.mark.parametrize(
+    "sniffed",
+    ["application/pdf", "image/gif", "image/jpeg", "audio/wav", "audio/AMR", "audio/x-aiff"],
+)
 def test_libmagic_is_not_believed_about_a_beginning_that_is_not_there(sniffed: str) -> None:
     assert refine(sniffed, b"\1\2\3\4" * 20, "file") == SILENT
 
 
 def test_libmagic_is_believed_about_what_is_not_ours_to_know() -> None:
-    assert refine("audio/x-aiff", b"FORM\0\0\0\0AIFF", "file") == "audio/x-aiff"
+    assert refine("audio/midi", b"MThd\0\0\0\6", "file") == "audio/midi"
     assert refine("audio/mpeg", mp3(), "song") == "audio/mpeg"
 
 
@@ -168,6 +171,9 @@ def test_an_installer_is_no_document() -> None:
         (b"\0\0\0\x14ftyp3gp5\0\0\0\0mp42", "clip.mp4", "video/mp4"),
         (b"\0\0\0\x14ftyp3gp5\0\0\0\0mp42", "clip.3gp", "video/3gpp"),
         (b"\0\0\0\x14ftyp3gp5\0\0\0\x003gp4", "clip", "video/3gpp"),
+        (b"\0\0\0\x14ftyp3gp5\0\0\0\x003gp4", "voice.3ga", "audio/3gpp"),
+        (mp4(brand=b"3gp4", handlers=(b"soun",)), "voice.3gp", "audio/3gpp"),
+        (mp4(brand=b"3gp4", handlers=(b"soun", b"vide")), "clip.3gp", "video/3gpp"),
         (b"\0\0\0\x14ftypisom\0\0\0\0isom\0\0\0\1mdat", "clip.mp4", "video/mp4"),
         (b"\0\0\0\x14ftypavif\0\0\0\0mif1", "photo", "image/avif"),
         (b"\0\0\0\x14ftypmif1\0\0\0\0avif", "photo", "image/avif"),
@@ -271,6 +277,39 @@ def test_a_script_guessed_from_a_word_stays_one_unless_the_name_says_text() -> N
 )
 def test_a_script_stays_one_whatever_its_name(sniffed: str) -> None:
     assert refine(sniffed, b"whatever it says", "note.txt") == sniffed
+
+
+@pytest.mark.parametrize("sniffed", ["text/plain", "text/html"])
+@pytest.mark.parametrize(
+    ("content", "filename"),
+    [
+        (b"use <b> here", "note.txt"),
+        (b"a < b", "note.txt"),
+        (b"The page begins with <html>, and <script> comes later.\n", "note.txt"),
+        (b"what <?php does\n", "note.txt"),
+        (b"# Pages\n\nWrite `<body>` once.\n", "README.md"),
+        ("Schreib <head> einmal".encode("utf-16"), "note.txt"),
+    ],
+)
+def test_prose_may_speak_of_markup(sniffed: str, content: bytes, filename: str) -> None:
+    assert refine(sniffed, content, filename) in {"text/plain", "text/markdown"}
+
+
+@pytest.mark.parametrize(
+    ("content", "filename"),
+    [
+        (b"Hello\n<script>alert(1)</script>", "note.txt"),
+        (b"Hello\n \t<html>", "note.txt"),
+        (b"Hello\r<svg onload=alert(1)>", "note.txt"),
+        (b"<b>Hello</b><script>alert(1)</script>", "note.txt"),
+        (b"a,b\n1,2\n<body>", "table.csv"),
+        (b"see <script>alert(1)</script>", "photo.jpg"),
+        (b"see <script>alert(1)</script>", "note"),
+        ("Hallo\n<html>".encode("utf-16"), "note.txt"),
+    ],
+)
+def test_markup_that_begins_a_line_or_the_text_is_markup(content: bytes, filename: str) -> None:
+    assert refine("text/plain", content, filename) in {"text/html", "image/svg+xml"}
 
 
 def test_text_with_no_end_of_a_character_is_text() -> None:
