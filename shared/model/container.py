@@ -23,6 +23,8 @@ _PICTURES: Final = {
     "image/bmp": re.compile(rb"BM(?!/\*).{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}", re.DOTALL),
 }
 _PDF: Final = "application/pdf"
+# Programs that write papers through a template leave a mark or some blanks before them.
+_PAPER: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]{0,32}%PDF-\d")
 # Without the right beginning these are not believed.
 _SIGNED: Final = frozenset(_PICTURES) | {
     *(_PDF, "image/webp", "audio/wav", "application/zip"),
@@ -81,7 +83,7 @@ def _signed(sniffed: str, head: bytes, filename: str) -> str | None:
     """Return the type of a format that says itself what it is."""
     found = (
         next((name for name, magic in _PICTURES.items() if magic.match(head)), None)
-        or (_PDF if head.startswith(b"%PDF-") else None)
+        or (_PDF if _PAPER.match(head) else None)
         or recording(head, filename)
     )
     if found is None:

@@ -101,7 +101,7 @@ TYPES: Final = (
     _type(VIDEO, "video/webm", "webm", default=True),
     _type(VIDEO, "video/x-matroska", "mkv", "video/matroska application/x-matroska"),
     _type(VIDEO, "video/ogg", "ogv", "video/x-ogg"),
-    _type(VIDEO, "video/3gpp", "3gp 3g2", "video/3gpp2"),
+    _type(VIDEO, "video/3gpp", "3gp 3gpp 3g2", "video/3gpp2"),
     _type(
         AUDIO,
         "audio/mpeg",
@@ -138,7 +138,7 @@ TYPES: Final = (
     _type(AUDIO, "audio/flac", "flac", "audio/x-flac"),
     _type(AUDIO, "audio/aiff", "aiff aif aifc", "audio/x-aiff"),
     _type(AUDIO, "audio/amr", "amr awb", "audio/x-amr audio/amr-nb audio/amr-wb"),
-    _type(AUDIO, "audio/3gpp", "3gp 3ga 3g2", "audio/3gpp2"),
+    _type(AUDIO, "audio/3gpp", "3gp 3gpp 3ga 3g2", "audio/3gpp2"),
     _type(AUDIO, "audio/x-ms-wma", "wma", "audio/wma audio/x-wma"),
     _type(DOCUMENT, "application/pdf", "pdf", "application/x-pdf", default=True),
     _type(DOCUMENT, TEXT, "txt", default=True),

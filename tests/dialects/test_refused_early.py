@@ -63,7 +63,7 @@ def test_a_name_or_type_that_can_t_be_welcome_is_refused_before_its_bytes(
 @pytest.mark.parametrize(
     ("path", "content", "listed", "unlisted"),
     [
-        (STORAGE, b"MZ\x90\0" + bytes(70_000), "audio/pcm", "video/quicktime"),
+        (STORAGE, b"MZ\x90\0" + bytes(70_000), "audio/pcm", "application/zip"),
         (NUMBERED, b"MZ\x90\0" + bytes(70_000), "video/quicktime", "audio/pcm"),
         (GATEWAY, b"MZ\x90\0" + bytes(70_000), "image/png", "image/webp"),
         (GATEWAY, picture("WEBP") + bytes(70_000), "image/png", "image/webp"),

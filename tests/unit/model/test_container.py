@@ -320,6 +320,21 @@ def test_text_with_no_end_of_a_character_is_text() -> None:
     assert refine(SILENT, b"\xff\xfe\0\xd8x\0", "note") == SILENT
 
 
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [
+        (b"", "application/pdf"),
+        (b"\xef\xbb\xbf", "application/pdf"),
+        (b"\r\n\r\n", "application/pdf"),
+        (b"\n" * 33, "text/plain"),
+        (b"x\n", "text/plain"),
+        (b"<script>\n", "text/html"),
+    ],
+)
+def test_nothing_but_blanks_may_stand_before_a_paper(before: bytes, kind: str) -> None:
+    assert refine("text/plain", before + b"%PDF-1.7\n", "paper.pdf") == kind
+
+
 @given(st.binary(max_size=300), st.text(max_size=20), st.sampled_from([SILENT, "text/plain", ""]))
 def test_no_bytes_are_an_error(content: bytes, filename: str, sniffed: str) -> None:
     assert refine(sniffed, content, filename)
