@@ -24,7 +24,7 @@ from tests.support.workshop import ALICE
 PREFIX: Final = "/api/v1/upload"
 NOT_ENABLED: Final = "S3 file storage is not enabled or not properly configured"
 PDF: Final = b"%PDF-1.7\n%%EOF\n"
-KEYED: Final = Layout("{folder}/{plain}")
+KEYED: Final = Layout("{folder}/{plain}", mirrors=True)
 ROUTES: Final = (
     ("POST", "direct"),
     ("GET", "download/{key}"),
