@@ -191,6 +191,12 @@ class Settings(BaseSettings):
     gateway_allow_anonymous: bool = Field(
         False, description="Whether /api/v1/upload serves who sends no token, all as one user."
     )
+    tus_require_token: bool = Field(
+        False, description="Whether each request of /tus needs a token, beside its address."
+    )
+    trusted_proxies: int = Field(
+        0, ge=0, le=8, description="How many proxies stand in front, whose X-Forwarded-* are true."
+    )
     max_file_size: ByteSize = Field(
         ByteSize(10 * 1024**2), ge=1, description="The largest file of /api/v1/upload."
     )

@@ -79,6 +79,10 @@ class StagedChunk:
     size: int
     touched_at: datetime
 
+    @property
+    def place(self) -> str:
+        return self.upload_id
+
 
 class Staging(Protocol):
     """Bytes before publish. A name is written once and never touched again.
@@ -95,7 +99,7 @@ class Staging(Protocol):
 
     def discard(self, upload_id: str, names: Iterable[str]) -> None: ...
 
-    def clear(self, upload_id: str) -> None: ...
+    def clear(self, *upload_ids: str) -> None: ...
 
     def listing(self) -> Iterator[StagedChunk]: ...
 

@@ -29,6 +29,7 @@ from shared.services.identity import StagingIdentity
 from shared.services.jobs import JobService
 from shared.services.main_service import MainServiceNews
 from shared.services.measuring import Measuring
+from shared.services.resuming import ResumeService
 from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper
@@ -65,6 +66,7 @@ class Services:
     targets: TargetService
     adoption: Adoption
     chunks: ChunkService
+    resuming: ResumeService
     jobs: JobService
     claims: ClaimService
     files: FileService
@@ -95,13 +97,14 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     describing = Describing(settings.public_url, objects, final_folder(settings), cdn)
     main = main_service_of(settings)
     events = Events(describing, tells=main is not None)
-    screening = Screening(all_profiles(settings), MagicSniffer())
+    screening = Screening(all_profiles(settings), MagicSniffer(), settings.allow_empty_files)
     notifier = HttpNotifier(allow_private=settings.webhook_allow_private)
     jobs = JobService(records, board, dispatcher, clock)
     direct = direct_uploads(settings, records, objects, jobs)
     claims = ClaimService(records, staging, board, dispatcher, events, claim_rules(settings))
     files = FileService(records, objects, board, dispatcher, events, clock)
     rules = upload_rules(settings)
+    chunks = ChunkService(records, staging, screening, settings.chunk_size)
     uploads = UploadService(records, staging, screening, jobs, direct, clock, rules)
     return Services(
         settings=settings,
@@ -117,7 +120,8 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         adoption=Adoption(
             records, direct, clock, settings.s3_staging_prefix, seconds(settings.adopt_seconds)
         ),
-        chunks=ChunkService(records, staging, screening, settings.chunk_size),
+        chunks=chunks,
+        resuming=ResumeService(records, uploads, chunks, jobs, files),
         jobs=jobs,
         claims=claims,
         files=files,

@@ -14,8 +14,8 @@ from shared import VERSION, logs
 from shared.config import Settings
 from shared.wiring import Services, build
 from shared.wiring_parts import build_rates
-from web import auth, errors, health, limits, metrics, rates
-from web.dialects import predecessors
+from web import addresses, auth, errors, health, limits, metrics, rates
+from web.dialects import predecessors, tus
 from web.pages import reference
 from web.requests import SluiceRequest, StrictJson
 from web.rest import admin, changes, files, jobs, openapi, public, submissions, uploads, webhooks
@@ -48,8 +48,10 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     app.extensions["sluice"] = services or build(settings, hurried=True)
     app.before_request(_begin)
     openapi.register(app)
-    errors.register(app, predecessors.SHAPES)
+    addresses.register(app, settings)
+    errors.register(app, {**predecessors.SHAPES, tus.PREFIX: tus.refusal})
     auth.register(app, settings)
+    tus.register(app, settings)
     rates.register(app, build_rates(settings))
     for module in (
         health,
@@ -66,7 +68,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     ):
         app.register_blueprint(module.bp)
     app.register_blueprint(reference.home)
-    for blueprint in predecessors.BLUEPRINTS:
+    for blueprint in (*predecessors.BLUEPRINTS, tus.bp):
         app.register_blueprint(blueprint)
     auth.public(app.view_functions["swagger_ui.show"])
     CORS(
@@ -75,6 +77,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
         expose_headers=[
             *("Location", "ETag", "Retry-After", "X-Request-ID", "Content-Range"),
             *("RateLimit", "RateLimit-Policy"),
+            *tus.EXPOSED,
         ],
         max_age=3600,
     )

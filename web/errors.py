@@ -86,19 +86,20 @@ def present(error: AppError) -> Response:
     return _shaped(Refusal(status, error.code, str(error), error.facts, headers))
 
 
-def problem(refusal: Refusal) -> Response:
-    """Return the refusal as a problem document."""
+def problem(refusal: Refusal, status: tuple[int, str] | None = None) -> Response:
+    """Return the refusal as a problem document; `status` where HTTP knows none for it."""
+    code, title = status or (refusal.status.value, refusal.status.phrase)
     body = {
         "type": refusal.code,
-        "title": refusal.status.phrase,
-        "status": refusal.status.value,
+        "title": title,
+        "status": code,
         "detail": refusal.detail,
         "instance": request.path,
         "request_id": g.get("request_id"),
         **refusal.facts,
     }
     text = f"{json.dumps(body)}\n"
-    return Response(text, refusal.status, mimetype="application/problem+json")
+    return Response(text, f"{code} {title}", mimetype="application/problem+json")
 
 
 def _shaped(refusal: Refusal) -> Response:

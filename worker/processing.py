@@ -14,6 +14,7 @@ from typing import Final
 from shared import logs
 from shared.errors import (
     AppError,
+    FileEmpty,
     Interrupted,
     LeaseLost,
     Rejected,
@@ -79,7 +80,7 @@ class Processing:
 
     def _end(self, claim: Claim, error: Exception) -> None:
         claims = self.services.claims
-        if isinstance(error, (Rejected, Unsupported, TooLarge)):
+        if isinstance(error, (Rejected, Unsupported, TooLarge, FileEmpty)):
             claims.reject(claim, error)
             log.info("job_rejected", extra={"code": error.code})
         elif isinstance(error, Interrupted):

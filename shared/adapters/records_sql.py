@@ -22,6 +22,7 @@ from shared.adapters.records_sql_files import SqlFileRows
 from shared.adapters.records_sql_jobs import SqlJobRows, SqlLeaseRows
 from shared.adapters.records_sql_objects import SqlObjectRows
 from shared.adapters.records_sql_quotas import SqlQuotaRows
+from shared.adapters.records_sql_resumables import SqlResumableRows
 from shared.adapters.records_sql_steps import SqlStepRows
 from shared.adapters.records_sql_uploads import SqlChunkRows, SqlUploadRows
 from shared.adapters.records_sql_webhooks import SqlWebhookRows
@@ -46,6 +47,7 @@ class SqlTransaction:
         self.uploads = SqlUploadRows(connection)
         self.chunks = SqlChunkRows(connection)
         self.direct = SqlDirectRows(connection)
+        self.resumables = SqlResumableRows(connection)
         self.jobs = SqlJobRows(connection)
         self.steps = SqlStepRows(connection)
         self.files = SqlFileRows(connection)

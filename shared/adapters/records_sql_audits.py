@@ -98,11 +98,15 @@ class SqlAuditRows:
         statement = select(chunks).where(beyond).order_by(*place).limit(limit)
         return [value(row, Chunk, crc64=int(row["crc64"], 16)) for row in self._all(statement)]
 
-    def kept(self, upload_ids: Sequence[str], names: Sequence[str]) -> set[tuple[str, str]]:
+    def kept(self, places: Sequence[str], names: Sequence[str]) -> set[tuple[str, str]]:
         columns = chunks.c
-        these = and_(columns.upload_id.in_(upload_ids), columns.name.in_(names))
-        found = self._all(select(columns.upload_id, columns.name).where(these))
-        return {(row["upload_id"], row["name"]) for row in found}
+        there = or_(columns.upload_id.in_(places), columns.home.in_(places))
+        place = func.coalesce(columns.home, columns.upload_id).label("place")
+        these = and_(there, columns.name.in_(names))
+        return {
+            (row["place"], row["name"])
+            for row in self._all(select(place, columns.name).where(these))
+        }
 
     def rooms(self, after: str, limit: int) -> list[Room]:
         statement = select(

@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -57,6 +58,16 @@ class SqlUploadRows:
                 updated_at=db_now(),
             )
         )
+        return self._connection.execute(statement).rowcount == 1
+
+    def declare(self, upload_id: str, size: int) -> bool:
+        open_here = and_(
+            uploads.c.id == upload_id,
+            uploads.c.state == UploadState.RECEIVING,
+            uploads.c.size.is_(None),
+            uploads.c.received <= size,
+        )
+        statement = update(uploads).where(open_here).values(size=size, updated_at=db_now())
         return self._connection.execute(statement).rowcount == 1
 
     def advance(self, upload_id: str, event: Event) -> bool:
@@ -177,8 +188,17 @@ class SqlChunkRows:
         return [value(row, Chunk, crc64=int(row["crc64"], 16)) for row in found.mappings()]
 
     def names(self, upload_id: str) -> set[str]:
-        statement = select(chunks.c.name).where(chunks.c.upload_id == upload_id)
-        return set(self._connection.execute(statement).scalars())
+        theirs = or_(chunks.c.upload_id == upload_id, chunks.c.home == upload_id)
+        return set(self._connection.execute(select(chunks.c.name).where(theirs)).scalars())
+
+    def places(self, upload_id: str) -> set[str]:
+        homes = select(chunks.c.home).where(chunks.c.upload_id == upload_id).distinct()
+        return {home or upload_id for home in self._connection.execute(homes).scalars()}
+
+    def move(self, upload_id: str, joined_id: str, number: int) -> None:
+        home = func.coalesce(chunks.c.home, chunks.c.upload_id)
+        statement = update(chunks).where(chunks.c.upload_id == upload_id)
+        self._connection.execute(statement.values(upload_id=joined_id, number=number, home=home))
 
     def drop(self, upload_id: str) -> None:
         self._connection.execute(delete(chunks).where(chunks.c.upload_id == upload_id))

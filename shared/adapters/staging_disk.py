@@ -137,8 +137,9 @@ class DiskStaging:
         with contextlib.suppress(OSError):
             folder.rmdir()  # only when it is empty
 
-    def clear(self, upload_id: str) -> None:
-        shutil.rmtree(self._folder(upload_id), ignore_errors=True)
+    def clear(self, *upload_ids: str) -> None:
+        for upload_id in upload_ids:
+            shutil.rmtree(self._folder(upload_id), ignore_errors=True)
 
     def listing(self) -> Iterator[StagedChunk]:
         self._refuse_foreign()
@@ -175,7 +176,7 @@ class DiskStaging:
 
     def _source(self, chunk: Chunk) -> FileIO:
         """Open a chunk. It is missing only if it is where our folder is, before and after the look."""
-        path = self._folder(chunk.upload_id) / chunk.name
+        path = self._folder(chunk.place) / chunk.name
         try:
             return path.open("rb", buffering=0)
         except FileNotFoundError:

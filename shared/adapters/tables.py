@@ -72,6 +72,25 @@ chunks = Table(
     Column("length", BigInteger, nullable=False),
     Column("crc64", String(16), nullable=False),
     Column("name", String(80), nullable=False),
+    Column("home", _ID),  # the upload it came with, where that is another one
+    Index(None, "home"),
+)
+
+resumables = Table(
+    "resumables",
+    metadata,
+    Column("upload_id", _ID, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("said", Text),
+    Column("concat", Text),
+)
+
+joins = Table(
+    "joins",
+    metadata,
+    Column("upload_id", _ID, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("part_id", _ID, nullable=False, index=True),
 )
 
 direct = Table(

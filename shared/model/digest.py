@@ -1,12 +1,51 @@
 """Checksums of bytes on their way: CRC-64/NVME for every chunk, SHA-256 where one was sent."""
 
 import hashlib
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from awscrt.checksums import combine_crc64nvme, crc64nvme
 
 from shared.errors import Unprocessable
 from shared.model.upload import Chunk
+
+
+class Hash(Protocol):
+    def update(self, block: bytes, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+
+class _Crc32:
+    """CRC-32 as a hash: its digest has the highest byte first."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def update(self, block: bytes, /) -> None:
+        self._sum = zlib.crc32(block, self._sum)
+
+    def digest(self) -> bytes:
+        return self._sum.to_bytes(4, "big")
+
+
+# By the names that clients call them.
+ALGORITHMS: Final[Mapping[str, Callable[[], Hash]]] = {
+    "sha1": lambda: hashlib.sha1(usedforsecurity=False),
+    "sha256": hashlib.sha256,
+    "md5": lambda: hashlib.md5(usedforsecurity=False),
+    "crc32": _Crc32,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What a client says that the bytes of a body sum up to; `algorithm` is one of `ALGORITHMS`."""
+
+    algorithm: str
+    value: bytes
 
 
 def crc64(block: bytes | memoryview, before: int = 0) -> int:

@@ -22,6 +22,7 @@ class UploadState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    JOINED = "joined"
 
 
 class JobState(StrEnum):
@@ -44,12 +45,14 @@ class Event(StrEnum):
     EXPIRE = "expire"
     RETRY = "retry"
     RECOVER = "recover"
+    JOIN = "join"
 
 
 UPLOADS: Final[Mapping[tuple[UploadState, Event], UploadState]] = {
     (UploadState.RECEIVING, Event.SEAL): UploadState.SEALED,
     (UploadState.RECEIVING, Event.CANCEL): UploadState.CANCELLED,
     (UploadState.RECEIVING, Event.EXPIRE): UploadState.EXPIRED,
+    (UploadState.RECEIVING, Event.JOIN): UploadState.JOINED,  # its chunks are another's
     (UploadState.SEALED, Event.CLAIM): UploadState.PROCESSING,
     (UploadState.SEALED, Event.CANCEL): UploadState.CANCELLED,
     (UploadState.PROCESSING, Event.CLAIM): UploadState.PROCESSING,
@@ -87,6 +90,7 @@ FINAL_UPLOADS: Final = frozenset(
         UploadState.FAILED,
         UploadState.CANCELLED,
         UploadState.EXPIRED,
+        UploadState.JOINED,
     }
 )
 

@@ -1,7 +1,7 @@
 """An upload: a file on its way in, its chunks, and what has arrived of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -11,10 +11,17 @@ from shared.model.lifecycle import UploadState
 
 
 class Transfer(StrEnum):
-    """Which way the bytes come: as chunks through us, or straight to the object store."""
+    """Which way the bytes come: in numbered chunks, straight to the object store, or as a stream.
+
+    A stream goes on at its offset. That of a part waits to be joined with others; what is joined has
+    no stream of its own.
+    """
 
     CHUNKED = "chunked"
     DIRECT = "direct"
+    STREAM = "stream"
+    PART = "part"
+    JOINED = "joined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,10 @@ class NewUpload:
     open_for: int = 0
     restarts: bool = False
     replace: bool = False
+
+    def with_bytes(self, size: int | None, sha256: str | None, transfer: Transfer) -> "NewUpload":
+        """Return it with what is said of its bytes and of their way."""
+        return replace(self, size=size, sha256=sha256, transfer=transfer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,14 @@ class Upload:
     replaces: str | None = None
 
     @property
+    def is_part(self) -> bool:
+        return self.transfer is Transfer.PART
+
+    @property
+    def is_stream(self) -> bool:
+        return self.transfer in {Transfer.STREAM, Transfer.PART, Transfer.JOINED}
+
+    @property
     def is_direct(self) -> bool:
         return self.transfer is Transfer.DIRECT
 
@@ -98,7 +117,8 @@ class Chunk:
 
     `offset` counts inside `number`: a stream is number 0 at growing offsets; a numbered chunk
     larger than the upload's chunk size is rolled over into several rows of one number. `crc64` is
-    CRC-64/NVME; `name` is what staging calls the bytes.
+    CRC-64/NVME; `name` is what staging calls the bytes. They lie with the upload that they came with:
+    `home`, where that is not the one that has them now.
     """
 
     upload_id: str
@@ -107,6 +127,12 @@ class Chunk:
     length: int
     crc64: int
     name: str
+    home: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The upload whose folder in staging it lies in."""
+        return self.home or self.upload_id
 
 
 @dataclass(frozen=True, slots=True)

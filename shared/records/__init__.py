@@ -21,6 +21,7 @@ from shared.records.audits import (
 from shared.records.direct import DirectRows
 from shared.records.files import FileRows, ObjectRecord, ObjectRows, ObjectState, QuotaRows
 from shared.records.jobs import JobRows, LeaseRows, StepRows
+from shared.records.resumables import ResumableRows
 from shared.records.uploads import ChunkRows, UploadRows
 from shared.records.webhooks import WebhookRows
 
@@ -42,6 +43,7 @@ __all__ = [
     "Overdue",
     "QuotaRows",
     "Records",
+    "ResumableRows",
     "Room",
     "StepRows",
     "Transaction",
@@ -61,6 +63,9 @@ class Transaction(Protocol):
 
     @property
     def direct(self) -> DirectRows: ...
+
+    @property
+    def resumables(self) -> ResumableRows: ...
 
     @property
     def jobs(self) -> JobRows: ...

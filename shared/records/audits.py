@@ -97,8 +97,8 @@ class AuditRows(Protocol):
         """Return chunks after this upload, number and offset."""
         ...
 
-    def kept(self, upload_ids: Sequence[str], names: Sequence[str]) -> set[tuple[str, str]]:
-        """Return which of these names of these uploads have a chunk row."""
+    def kept(self, places: Sequence[str], names: Sequence[str]) -> set[tuple[str, str]]:
+        """Return which of these names in the folders of these uploads have a chunk row."""
         ...
 
     def rooms(self, after: str, limit: int) -> list[Room]: ...

@@ -12,7 +12,6 @@ from shared.errors import (
     BodyCut,
     ChunkConflict,
     ChunkMisplaced,
-    DigestMismatch,
     OffsetMismatch,
     OutcomeUnknown,
     QuotaExceeded,
@@ -21,16 +20,23 @@ from shared.errors import (
 )
 from shared.model.caller import Caller, Scope
 from shared.model.coverage import layout_of
-from shared.model.digest import same_bytes
+from shared.model.digest import Announced, same_bytes
 from shared.model.lifecycle import UploadState
 from shared.model.upload import Chunk, Receipt, Upload
 from shared.ports import Body, Staging
 from shared.records import Records, Transaction
-from shared.services.finding import find_upload, looked_up, not_receiving, refuse_direct
+from shared.services.finding import (
+    find_upload,
+    looked_up,
+    not_receiving,
+    refuse_direct,
+    refuse_stream,
+)
 from shared.services.intake import HEAD_BYTES, Intake
 from shared.services.screening import Screening
 
 MOST_CHUNKS: Final = 10_000
+Arrived = Callable[[Transaction, Upload], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +61,14 @@ class ChunkService:
         other = replace(upload, received=upload.received - here)
         length = self._expected_length(other, number, body)
         roll = max(upload.chunk_size, self.roll)  # many small chunks must not be yet smaller files
-        intake = self._intake(other, number, 0, length, roll=roll, digest=sha256 is not None)
+        digest = None if sha256 is None else Announced("sha256", sha256)
+        intake = self.intake(other, number, 0, length, roll=roll, digest=digest)
         with self._unless_ended(upload), intake:
             intake.take(body)
-            _refuse_damage(intake, body, length, sha256)
+            intake.refuse_cut(body, length)
+            if intake.length == 0:
+                raise BodyCut("A chunk has at least one byte.", expected=1, received=0)
+            intake.refuse_other(digest)
             if before:
                 return self._repeat(upload, before, intake.chunks)
             try:
@@ -69,12 +79,20 @@ class ChunkService:
         return Receipt(upload, number, 0, intake.length)
 
     def append(
-        self, caller: Caller, upload_id: str, offset: int, body: Body, sha256: bytes | None = None
+        self,
+        caller: Caller,
+        upload_id: str,
+        offset: int,
+        body: Body,
+        digest: Announced | None = None,
+        *,
+        arrived: Arrived | None = None,
     ) -> Receipt:
         """Store a stream from `offset`; the receipt says how far it came.
 
         Without a digest it commits as it comes, a chunk at a time, so that a cut body keeps its
-        prefix; with one, whole or not at all. Raises `OffsetMismatch` when the upload is elsewhere.
+        prefix; with one, whole or not at all. `arrived` is called in the transaction of the last byte
+        of an upload of known size. Raises `OffsetMismatch` when the upload is elsewhere.
         """
         caller.require(Scope.FILES_WRITE)
         with self.records.read() as rows:
@@ -83,30 +101,25 @@ class ChunkService:
         if upload.state is not UploadState.RECEIVING:
             raise not_receiving(upload)
         if offset != upload.received:
-            raise _elsewhere(upload)
+            raise elsewhere(upload)
         room = self._room(upload)
         if body.length is not None and body.length > room:
             raise TooLarge(f"Only {room} bytes are still to come.", limit=room)
-        whole = sha256 is not None
 
         def keep(chunk: Chunk) -> None:
-            self._commit(upload, [chunk], at=chunk.offset)
+            self._commit(upload, [chunk], at=chunk.offset, arrived=arrived)
             intake.commit()
 
-        intake = self._intake(
-            upload,
-            0,
-            offset,
-            body.length,
-            roll=self.roll,
-            digest=whole,
-            keep=None if whole else keep,
+        as_it_comes = keep if digest is None else None
+        intake = self.intake(
+            upload, 0, offset, body.length, roll=self.roll, digest=digest, keep=as_it_comes
         )
         with self._unless_ended(upload), intake:
             intake.take(body)
-            if whole:
-                _refuse_damage(intake, body, body.length, sha256)
-                self._commit(upload, intake.chunks, at=offset)
+            if digest is not None:
+                intake.refuse_cut(body, body.length)
+                intake.refuse_other(digest)
+                self._commit(upload, intake.chunks, at=offset, arrived=arrived)
                 intake.commit()
         return Receipt(upload, 0, offset, intake.length)
 
@@ -118,6 +131,7 @@ class ChunkService:
         with self.records.read() as rows:
             upload = find_upload(rows, caller, upload_id)
             refuse_direct(upload)
+            refuse_stream(upload)
             before = rows.chunks.of(upload_id, number) if number or upload.received else []
         if upload.state is not UploadState.RECEIVING and not before:
             raise not_receiving(upload)
@@ -151,7 +165,7 @@ class ChunkService:
             return upload.size - upload.received
         return self.screening.largest(upload.profile) - upload.received
 
-    def _intake(
+    def intake(
         self,
         upload: Upload,
         number: int,
@@ -159,9 +173,11 @@ class ChunkService:
         expected: int | None,
         *,
         roll: int,
-        digest: bool,
+        digest: Announced | None,
         keep: Callable[[Chunk], None] | None = None,
     ) -> Intake:
+        """Begin to store a body of this upload; whoever uses it commits the rows."""
+
         def look(head: bytes) -> None:
             # Less than a full head says little of a file that goes on.
             if len(head) == HEAD_BYTES or len(head) == upload.size:
@@ -175,12 +191,19 @@ class ChunkService:
             roll=roll,
             expected=expected,
             limit=self._room(upload) if expected is None else expected,
-            digest=digest,
-            look=look if number == 0 and offset == 0 else None,
+            digest=None if digest is None else digest.algorithm,
+            look=look if number == 0 and offset == 0 and not upload.is_part else None,
             keep=keep,
         )
 
-    def _commit(self, upload: Upload, chunks: Sequence[Chunk], *, at: int | None) -> None:
+    def _commit(
+        self,
+        upload: Upload,
+        chunks: Sequence[Chunk],
+        *,
+        at: int | None,
+        arrived: Arrived | None = None,
+    ) -> None:
         if not chunks:
             return
         length = sum(chunk.length for chunk in chunks)
@@ -193,6 +216,8 @@ class ChunkService:
                     raise ChunkConflict("Other bytes came first.")
                 if reserve and not rows.quotas.reserve(upload.tenant, reserve):
                     raise QuotaExceeded("This tenant's quota is used up.")
+                if arrived is not None and (at or 0) + length == upload.size:
+                    arrived(rows, upload)
         except OutcomeUnknown as lost:
             name = chunks[0].name
             looked_up(self.records, lost, lambda rows: name in rows.chunks.names(upload.id) or None)
@@ -213,7 +238,7 @@ class ChunkService:
     def _lost(self, rows: Transaction, upload: Upload, at: int | None) -> None:
         now = rows.uploads.find(upload.id) or upload
         if at is not None and now.state is UploadState.RECEIVING:
-            raise _elsewhere(now)
+            raise elsewhere(now)
         raise not_receiving(now)
 
     def _rows(self, upload: Upload, number: int) -> list[Chunk]:
@@ -232,19 +257,5 @@ class ChunkService:
         return Receipt(upload, number, 0, length, repeated=True)
 
 
-def _refuse_damage(intake: Intake, body: Body, expected: int | None, sha256: bytes | None) -> None:
-    declared = expected if body.length is None else body.length
-    if body.is_cut or (declared is not None and intake.length != declared):
-        raise BodyCut(
-            f"The body was cut after {intake.length} bytes.",
-            expected=declared,
-            received=intake.length,
-        )
-    if intake.length == 0:
-        raise BodyCut("A chunk has at least one byte.", expected=1, received=0)
-    if sha256 is not None and intake.sha256 != sha256:
-        raise DigestMismatch("The body's SHA-256 is not the one in Content-Digest.")
-
-
-def _elsewhere(upload: Upload) -> OffsetMismatch:
+def elsewhere(upload: Upload) -> OffsetMismatch:
     return OffsetMismatch(f"This upload goes on at byte {upload.received}.", offset=upload.received)

@@ -43,6 +43,11 @@ class Claim:
     chunks: Sequence[Chunk]
     direct: Direct | None = None
 
+    @property
+    def places(self) -> set[str]:
+        """The uploads whose folders in staging its bytes lie in."""
+        return {self.upload.id} | {chunk.place for chunk in self.chunks}
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
@@ -129,7 +134,7 @@ class ClaimService:
         log.info("s3_file_uploaded", extra={"file_id": file.id, "size": file.size})
         self.board.forget(published.forgotten)
         self.board.put(JobStatus(job, published.file, job.updated_at))
-        self.staging.clear(claim.upload.id)
+        self.staging.clear(*claim.places)
         self._deliver(published.owed)
 
     def cleared(self, claim: Claim) -> None:
@@ -144,13 +149,13 @@ class ClaimService:
             return
         with self.records.begin() as rows:
             job = self._settle(rows, claim, Event.REJECT, Outcome.REJECTED, error=problem(because))
-            release(rows, claim.upload.id)
+            places = release(rows, claim.upload.id)
             if claim.job.fence == 1 and claim.upload.replaces is None:
                 # The first and only claim, and it did not come to publish.
                 drop_unbegun(rows, claim.upload.id)
             owed = self.events.of_upload(rows, EventType.REJECTED, claim.upload, job)
         self._show(job)
-        self.staging.clear(claim.upload.id)
+        self.staging.clear(*places)
         self._deliver(owed)
 
     def give_up(self, claim: Claim, error: Mapping[str, Any]) -> None:

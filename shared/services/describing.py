@@ -205,6 +205,8 @@ class Describing:
 def _missing(upload: Upload, chunks: Sequence[Chunk] | None) -> list[int] | None:
     if chunks is None:
         return None
+    if upload.is_stream:
+        return []  # which is sent at its offset
     return direct.missing(upload, chunks) if upload.is_direct else missing(upload, chunks)
 
 

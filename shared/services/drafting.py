@@ -66,7 +66,11 @@ def drafted(
     # First what the file will be called: its extension is judged, not one hidden in the name.
     filename, folder = naming.clean_filename(new.filename), naming.clean_folder(new.folder)
     screening.refuse_declaration(replace(new, filename=filename))
-    if new.size == 0 and not rules.allow_empty:
+    is_stream = new.transfer in {
+        Transfer.STREAM,
+        Transfer.PART,
+    }  # empty ones are their job's to refuse
+    if new.size == 0 and not rules.allow_empty and not is_stream:
         raise FileEmpty("The file is empty.", pointer="/size")
     if new.replace and new.transfer is Transfer.DIRECT:
         raise Unprocessable("An upload straight to the store replaces nothing.", pointer="/replace")

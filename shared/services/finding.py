@@ -47,6 +47,11 @@ def refuse_direct(upload: Upload) -> None:
         raise Conflict("The bytes of this upload go straight to the object store.")
 
 
+def refuse_stream(upload: Upload) -> None:
+    if upload.is_stream:
+        raise Conflict("This upload goes on at the address that it was opened with.")
+
+
 def looked_up(
     records: Records, lost: OutcomeUnknown, look: Callable[[Transaction], Found | None]
 ) -> Found:

@@ -4,14 +4,13 @@ An intake splits what it is given into chunks of at most the upload's chunk size
 it is told of. It knows nothing of rows: who uses it commits them, or drops what was stored.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
-from shared.errors import AppError, OutcomeUnknown, TooLarge
-from shared.model.digest import crc64
+from shared.errors import AppError, BodyCut, DigestMismatch, OutcomeUnknown, TooLarge
+from shared.model.digest import ALGORITHMS, Announced, crc64
 from shared.model.upload import Chunk
 from shared.ports import Body, ChunkWriter, Staging
 
@@ -23,7 +22,7 @@ class Intake:
     """Store a body of `number` from `offset`; what was not committed when the block ends is dropped.
 
     `expected` is the length to set aside, `limit` the length at which the body is refused as too
-    large. `look` gets the first 64 KiB as soon as they are here, or all there is at the end;
+    large, `digest` the algorithm of `ALGORITHMS` to sum it up with. `look` gets the first 64 KiB as soon as they are here, or all there is at the end;
     `keep` gets each chunk once it is durable. Both may raise, which refuses the body.
     """
 
@@ -37,7 +36,7 @@ class Intake:
         roll: int,
         expected: int | None = None,
         limit: int | None = None,
-        digest: bool = False,
+        digest: str | None = None,
         look: Callable[[bytes], None] | None = None,
         keep: Callable[[Chunk], None] | None = None,
     ) -> None:
@@ -52,7 +51,7 @@ class Intake:
         self._writer: ChunkWriter | None = None
         self._writing = 0
         self._crc = 0
-        self._sha256 = hashlib.sha256() if digest else None
+        self._hash = None if digest is None else ALGORITHMS[digest]()
         self.head = b""
         self.length = 0
         self.chunks: list[Chunk] = []
@@ -81,12 +80,27 @@ class Intake:
         return self._place[0]
 
     @property
-    def sha256(self) -> bytes | None:
-        return None if self._sha256 is None else self._sha256.digest()
+    def digest(self) -> bytes | None:
+        return None if self._hash is None else self._hash.digest()
 
     def commit(self) -> None:
         """Say that the rows of all chunks so far are committed: they stay."""
         self._uncommitted.clear()
+
+    def refuse_cut(self, body: Body, expected: int | None) -> None:
+        """Raise `BodyCut` when this is not all of the body that was declared."""
+        declared = expected if body.length is None else body.length
+        if body.is_cut or (declared is not None and self.length != declared):
+            raise BodyCut(
+                f"The body was cut after {self.length} bytes.",
+                expected=declared,
+                received=self.length,
+            )
+
+    def refuse_other(self, announced: Announced | None) -> None:
+        """Raise `DigestMismatch` when this is not what was announced."""
+        if announced is not None and self.digest != announced.value:
+            raise DigestMismatch(f"The body's {announced.algorithm} is not the one that was sent.")
 
     def stored(self) -> Body:
         """Return all that was stored, as a body to be taken once more."""
@@ -105,8 +119,8 @@ class Intake:
             self.head += block[: HEAD_BYTES - len(self.head)]
             if len(self.head) == HEAD_BYTES:
                 self._show_head(self._look)
-        if self._sha256 is not None:
-            self._sha256.update(block)
+        if self._hash is not None:
+            self._hash.update(block)
         view = memoryview(block)
         while view:
             piece = view[: self._roll - self._writing]

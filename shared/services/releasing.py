@@ -5,17 +5,21 @@ from shared.model.upload import Upload
 from shared.records import Transaction
 
 
-def release(rows: Transaction, upload_id: str) -> None:
-    """Give back the room an ended upload had reserved and its name, and forget its chunks."""
-    upload = rows.uploads.find(upload_id)
+def release(rows: Transaction, upload_id: str) -> set[str]:
+    """Give back the room an ended upload had reserved and its name, and forget its chunks.
+
+    Return the uploads whose folders in staging the caller clears after the commit.
+    """
+    upload, places = rows.uploads.find(upload_id), rows.chunks.places(upload_id) | {upload_id}
     if upload is None:
-        return
+        return places
     rows.uploads.settle(upload_id, reserved=0)
     rows.chunks.drop(upload_id)
     job = rows.jobs.of_upload(upload_id)
     if job is None or job.started_at is None:  # nobody has come to write an object
         rows.objects.drop([each.key for each in rows.objects.of_upload(upload_id)], upload_id)
     rows.quotas.release(upload.tenant, upload.reserved)  # last, as everywhere: keys before quotas
+    return places
 
 
 def give_up_earlier(rows: Transaction, upload: Upload) -> str | None:

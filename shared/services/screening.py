@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from shared.errors import Unsupported
+from shared.errors import FileEmpty, Unsupported
 from shared.model import container, policy
 from shared.model.file import File
 from shared.model.media import canonical
@@ -18,6 +18,7 @@ class Screening:
 
     profiles: Mapping[str, Profile]
     sniffer: Sniffer
+    allow_empty: bool = False
 
     def largest(self, profile: str) -> int:
         """Return the size of the largest file the profile allows, in bytes."""
@@ -76,7 +77,9 @@ class Screening:
         policy.refuse_name(profile, filename=filename, content_type=file.content_type)
 
     def judge(self, upload: Upload, head: bytes, size: int) -> Verdict:
-        """Return what a whole file is, or raise `Unsupported` or `TooLarge`."""
+        """Return what a whole file is, or raise `Unsupported`, `TooLarge` or `FileEmpty`."""
+        if size == 0 and not self.allow_empty:
+            raise FileEmpty("The file is empty.")
         return policy.decide(
             policy.choose(self.profiles, upload.profile),
             detected=self._detect(head, upload.filename),

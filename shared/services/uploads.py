@@ -20,7 +20,7 @@ from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
 from shared.services.direct import DirectService
 from shared.services.drafting import UploadRules, claimed_key, drafted, named
-from shared.services.finding import find_upload, looked_up
+from shared.services.finding import find_upload, looked_up, refuse_stream
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
 from shared.services.jobs import JobService
@@ -55,7 +55,7 @@ class UploadService:
         `DirectUnavailable`.
         """
         caller.require(Scope.FILES_WRITE)
-        upload = self._drafted(caller, new, str(uuid7()))
+        upload = self.draft(caller, new, str(uuid7()))
         given_up: str | None = None
         try:
             with self.records.begin() as rows:
@@ -64,7 +64,7 @@ class UploadService:
                     if first is not None:
                         return first
                 given_up = give_up_earlier(rows, upload) if new.restarts else None
-                upload = self._add(rows, upload, caller, new)
+                upload = self.admit(rows, upload, caller, new)
         except OutcomeUnknown as lost:
             upload = looked_up(self.records, lost, lambda rows: rows.uploads.find(upload.id))
         if given_up is not None:
@@ -108,7 +108,7 @@ class UploadService:
         """Open, fill and seal an upload from a finished intake, in one transaction."""
         caller.require(Scope.FILES_WRITE)
         new = replace(new, size=intake.length)
-        upload = self._drafted(caller, new, intake.upload_id)
+        upload = self.draft(caller, new, intake.upload_id)
         self.screening.judge(upload, intake.head, intake.length)
         content = [(chunk.length, chunk.crc64) for chunk in intake.chunks]
         try:
@@ -118,7 +118,7 @@ class UploadService:
                     first = first_result(rows, upload, idempotency_key, said)
                     if first is not None:
                         return repeated(rows, first, None)
-                upload = self._add(rows, upload, caller, new)
+                upload = self.admit(rows, upload, caller, new)
                 rows.uploads.add_bytes(upload.id, intake.length, at=0, reserve=0)
                 rows.chunks.add(intake.chunks)
                 rows.uploads.advance(upload.id, Event.SEAL)
@@ -137,7 +137,7 @@ class UploadService:
     def rehearse(self, caller: Caller, new: NewUpload, head: bytes) -> Verdict:
         """Return what a file that begins so is, or raise what it would be refused with."""
         caller.require(Scope.FILES_WRITE)
-        upload = self._drafted(caller, new, str(uuid7()))
+        upload = self.draft(caller, new, str(uuid7()))
         return self.screening.judge(upload, head, new.size or 0)
 
     def status(
@@ -169,6 +169,7 @@ class UploadService:
         caller.require(Scope.FILES_WRITE)
         with self.records.read() as rows:
             upload = find_upload(rows, caller, upload_id)
+        refuse_stream(upload)
         if upload.is_direct:
             return self.direct.complete(caller, upload, total_chunks=total_chunks, sha256=sha256)
         try:
@@ -209,18 +210,24 @@ class UploadService:
                     )
                 rows.steps.end(job.id, Outcome.CANCELLED)
                 job = ended
-            release(rows, upload_id)
+            places = release(rows, upload_id)
         if job is not None:
             self.jobs.show(job)
-        self.staging.clear(upload_id)
+        self.staging.clear(*places)
 
-    def _drafted(self, caller: Caller, new: NewUpload, upload_id: str) -> Upload:
+    def draft(self, caller: Caller, new: NewUpload, upload_id: str) -> Upload:
+        """Return the upload that a client asks for, before it has a row; raises as `drafted`."""
         now = self.clock.now()
         return drafted(caller, new, upload_id, screening=self.screening, rules=self.rules, now=now)
 
-    def _add(self, rows: Transaction, upload: Upload, caller: Caller, new: NewUpload) -> Upload:
+    def admit(self, rows: Transaction, upload: Upload, caller: Caller, new: NewUpload) -> Upload:
+        """Add a drafted upload: its key, its room and its row.
+
+        Raises `NameTaken`, `QuotaExceeded`.
+        """
         layout = new.layout or self.rules.layout
-        if upload.is_direct or not layout.is_unique:
+        has_key = not upload.is_part and (upload.is_direct or not layout.is_unique)
+        if has_key:
             replacing = caller if new.replace and layout.is_bare else None
             upload = _with_a_key_of_its_own(rows, self.rules, upload, layout, replacing)
         # After the key's row, as whoever publishes or deletes takes them.

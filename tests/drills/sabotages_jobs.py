@@ -83,14 +83,15 @@ def any_answer_is_good() -> None:
 def cut_bodies_taken() -> None:
     """What came of a body is taken for all of it."""
     from shared.errors import BodyCut
-    from shared.services import chunks
+    from shared.services.intake import Intake
 
-    def refuse_nothing(intake: Any, body: Any, expected: Any, sha256: Any) -> None:
-        del body, expected, sha256
+    def refuse_empty(intake: Any, body: Any, expected: Any) -> None:
+        del body, expected
         if intake.length == 0:
             raise BodyCut("A chunk has at least one byte.")
 
-    chunks._refuse_damage = refuse_nothing
+    Intake.refuse_cut = refuse_empty  # type: ignore[method-assign,assignment]
+    Intake.refuse_other = lambda self, announced: None  # type: ignore[method-assign]
 
 
 def poison() -> None:

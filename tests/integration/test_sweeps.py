@@ -87,9 +87,10 @@ class Meddled(DiskStaging):
         super().__init__(folder / "staging")
         self._meddle = meddle
 
-    def clear(self, upload_id: str) -> None:
-        super().clear(upload_id)
-        self._meddle(upload_id)
+    def clear(self, *upload_ids: str) -> None:
+        super().clear(*upload_ids)
+        for upload_id in upload_ids:
+            self._meddle(upload_id)
 
 
 # All of them.

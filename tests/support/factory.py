@@ -44,6 +44,7 @@ from shared.services.jobs import JobService
 from shared.services.main_service import MainServiceNews
 from shared.services.measuring import Measuring
 from shared.services.reconciling import Reconciler
+from shared.services.resuming import ResumeService
 from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper
@@ -245,7 +246,7 @@ def a_factory(
     board, bell, clock = SteppedBoard(), Bell(), SystemClock()
     describing, notifier = Describing("http://sluice", store), HttpNotifier(allow_private=False)
     events = Events(describing)
-    screening = Screening(_PROFILES, _SNIFFER)
+    screening = Screening(_PROFILES, _SNIFFER, uploads.allow_empty)
     jobs = JobService(records, board, bell, clock)
     files = FileService(records, store, board, bell, events, clock)
     straight = store if isinstance(store, S3Objects) else None
@@ -254,6 +255,7 @@ def a_factory(
     sweeper = Sweeper(
         records, staging, store, board, bell, events, files, direct, clock, SWEEP_RULES
     )
+    chunks = ChunkService(records, staging, screening, UPLOADS.chunk_size)
     services = Services(
         settings=Settings(_env_file=None, data_dir=folder),
         records=records,
@@ -266,7 +268,8 @@ def a_factory(
         uploads=receiving,
         targets=TargetService(records, direct, clock, timedelta(hours=1)),
         adoption=Adoption(records, direct, clock, ".staging/", timedelta(0)),
-        chunks=ChunkService(records, staging, screening, UPLOADS.chunk_size),
+        chunks=chunks,
+        resuming=ResumeService(records, receiving, chunks, jobs, files),
         jobs=jobs,
         claims=ClaimService(records, staging, board, bell, events, claims),
         files=files,

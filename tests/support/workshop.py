@@ -128,7 +128,7 @@ def a_workshop(
     staging = DiskStaging(folder / "staging")
     objects = DiskObjects(folder / "objects", base_url="http://sluice", secret="s" * 32)
     board, dispatcher, clock = EmptyBoard(), RecordingDispatcher(), SystemClock()
-    screening = Screening({"default": default_profile()}, MagicSniffer())
+    screening = Screening({"default": default_profile()}, MagicSniffer(), rules.allow_empty)
     events = Events(Describing("http://sluice", objects))
     jobs = JobService(records, board, dispatcher, clock)
     direct = DirectService(records, objects, None, jobs)

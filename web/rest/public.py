@@ -15,7 +15,7 @@ from web.services import services
 
 bp = APIBlueprint("public", __name__, tag="Public")
 
-_TOKEN: Final = re.compile(r"(?<=/objects/).+", re.IGNORECASE | re.DOTALL)
+_TOKEN: Final = re.compile(r"(?<=/objects/).+|(?<=/tus/.{37}).+", re.IGNORECASE | re.DOTALL)
 
 
 @bp.get("/public/<file_id>/<filename>")

@@ -37,8 +37,8 @@ def names(audit: Audit) -> None:
 
 
 def _suspects(audit: Audit, page: Sequence[Chunk]) -> Iterator[tuple[Chunk, int | None]]:
-    for upload_id, own in groupby(page, key=attrgetter("upload_id")):
-        there = audit.parts.staging.sizes(upload_id)
+    for place, own in groupby(page, key=attrgetter("place")):
+        there = audit.parts.staging.sizes(place)
         for chunk in own:
             if there.get(chunk.name) != chunk.length:
                 yield chunk, there.get(chunk.name)
@@ -48,7 +48,7 @@ def _report_lost(audit: Audit, suspects: Sequence[tuple[Chunk, int | None]]) -> 
     """Rows go before their bytes: a row that is still there wants its bytes."""
     still = kept(audit, [chunk for chunk, _ in suspects])
     for chunk, size in suspects:
-        if (chunk.upload_id, chunk.name) not in still:
+        if (chunk.place, chunk.name) not in still:
             continue
         if size is None:
             audit.found(Kind.CHUNK_MISSING, chunk.upload_id, f"{chunk.name} is not in staging")
@@ -58,12 +58,12 @@ def _report_lost(audit: Audit, suspects: Sequence[tuple[Chunk, int | None]]) -> 
 
 
 def kept(audit: Audit, own: Sequence[Chunk | StagedChunk]) -> set[tuple[str, str]]:
-    """Return which of these have a row now, as upload and name."""
+    """Return which of these have a row now, as the place they lie in and their name."""
     if not own:
         return set()
     with audit.parts.records.read() as rows:
-        ids = list({each.upload_id for each in own})
-        return rows.audits.kept(ids, [each.name for each in own])
+        places = list({each.place for each in own})
+        return rows.audits.kept(places, [each.name for each in own])
 
 
 def _old(audit: Audit) -> Iterator[StagedChunk]:

@@ -40,8 +40,8 @@ def _expire(sweeper: Sweeper, upload: Upload) -> bool:
     with sweeper.records.begin() as rows:
         if not rows.uploads.advance(upload.id, Event.EXPIRE):
             return False
-        release(rows, upload.id)
-    sweeper.staging.clear(upload.id)
+        places = release(rows, upload.id)
+    sweeper.staging.clear(*places)
     return True
 
 
@@ -75,8 +75,8 @@ def _give_up(sweeper: Sweeper, upload: Upload) -> bool:
     with sweeper.records.begin() as rows:
         if not rows.uploads.hold(upload.id, UploadState.FAILED):  # it is being retried
             return False
-        release(rows, upload.id)
-    sweeper.staging.clear(upload.id)
+        places = release(rows, upload.id)
+    sweeper.staging.clear(*places)
     return True
 
 

@@ -1,0 +1,82 @@
+"""Partial uploads that become one: their chunks change hands in one transaction, no byte is copied."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.errors import Conflict, NotFound
+from shared.model.caller import Caller
+from shared.model.job import Job
+from shared.model.lifecycle import FINAL_UPLOADS, Event, UploadState
+from shared.model.upload import Upload
+from shared.records import Transaction
+from shared.services.jobs import JobService
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The partial uploads to join, in order, and how the client named them."""
+
+    ids: Sequence[str]
+    said: str
+
+
+def joined_before(rows: Transaction, caller: Caller, part_ids: Sequence[str]) -> Upload | None:
+    """Return the caller's upload that joins just these, unless it has ended without a file."""
+    found = rows.resumables.joined_of(part_ids)
+    upload = None if found is None else rows.uploads.find(found)
+    if upload is None or not caller.sees(tenant=upload.tenant, owner=upload.owner):
+        return None
+    has_ended = upload.state in FINAL_UPLOADS and upload.state is not UploadState.READY
+    return None if has_ended else upload
+
+
+def parts_of(rows: Transaction, caller: Caller, part_ids: Sequence[str]) -> list[Upload]:
+    """Return the partial uploads in order. Raises `NotFound`, and `Conflict` for what is none."""
+    known = rows.uploads.known(part_ids)
+    found = [known[each] for each in part_ids if each in known]
+    visible = [each for each in found if caller.sees(tenant=each.tenant, owner=each.owner)]
+    if len(visible) < len(part_ids):
+        raise NotFound("upload")
+    if len(set(part_ids)) < len(part_ids):
+        raise Conflict("A partial upload stands twice.")
+    for each in visible:
+        if not each.is_part or each.state is not UploadState.RECEIVING:
+            raise Conflict("Only partial uploads that are no part of another yet can be joined.")
+    return visible
+
+
+def join(rows: Transaction, upload_id: str, jobs: JobService) -> Job | None:
+    """Join the parts of an upload, seal it and queue its job; None while a part is not complete.
+
+    Of transactions that complete two parts at once the later one sees both: each holds the upload's
+    row first, and touches no part before all of them are seen complete.
+    """
+    if not rows.uploads.hold(upload_id, UploadState.RECEIVING):
+        return None
+    row = rows.resumables.find(upload_id)
+    part_ids = () if row is None else row.parts
+    known = rows.uploads.known(part_ids)
+    parts = [known[each] for each in part_ids if each in known]
+    if len(parts) < len(part_ids) or not all(_is_complete(each) for each in parts):
+        return None
+    if not all(rows.uploads.hold(each.id, UploadState.RECEIVING) for each in parts):
+        return None  # one has just ended
+    for number, part in enumerate(parts):
+        rows.uploads.advance(part.id, Event.JOIN)
+        rows.uploads.settle(part.id, reserved=0)
+        rows.chunks.move(part.id, upload_id, number)
+    size, reserved = sum(each.received for each in parts), sum(each.reserved for each in parts)
+    rows.uploads.settle(upload_id, size=size, received=size, reserved=reserved)
+    return queued(rows, upload_id, jobs)
+
+
+def queued(rows: Transaction, upload_id: str, jobs: JobService) -> Job | None:
+    """Seal a stream that is all here, and queue its job; None when somebody has ended it."""
+    if not rows.uploads.advance(upload_id, Event.SEAL):
+        return None
+    upload = rows.uploads.find(upload_id)
+    return None if upload is None else jobs.queue(rows, upload, upload.received)
+
+
+def _is_complete(part: Upload) -> bool:
+    return part.state is UploadState.RECEIVING and part.received == part.size

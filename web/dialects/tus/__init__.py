@@ -1,0 +1,93 @@
+"""tus 1.0 at /tus/: resumable uploads as tus-js-client and Uppy send them.
+
+An upload's URL is a capability: whoever has it may send, look and end. A token that comes with it
+has to be the owner's, and is needed where `TUS_REQUIRE_TOKEN` says so.
+"""
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Flask, Response, g, request
+
+from shared.config import Settings
+from shared.errors import Invalid, NotFound
+from shared.model.caller import Caller, Scope
+from shared.model.resumable import Capability
+from web.auth import caller
+from web.dialects.tus.headers import PREFIX, VERSION
+from web.dialects.tus.views import bp
+from web.errors import Refusal, Refused, problem
+from web.services import services
+
+__all__ = ["EXPOSED", "PREFIX", "bp", "refusal", "register"]
+
+# What browsers let scripts read.
+EXPOSED: Final = (
+    *("Upload-Offset", "Upload-Length", "Upload-Metadata", "Upload-Expires", "Upload-Concat"),
+    *("Upload-Defer-Length", "Upload-Job", "Link", "Tus-Version", "Tus-Resumable"),
+    *("Tus-Max-Size", "Tus-Extension", "Tus-Checksum-Algorithm"),
+)
+_MISMATCH: Final = (460, "Checksum Mismatch")
+_OVERRIDES: Final = frozenset({"PATCH", "DELETE", "HEAD"})
+_HEADER: Final = "X-HTTP-Method-Override"
+_HOLDER: Final = frozenset({Scope.FILES_READ, Scope.FILES_WRITE, Scope.FILES_DELETE})
+
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Find out who asks before anybody counts; call it between `auth` and `rates`."""
+    app.before_request(lambda: _enter(token_wanted=settings.tus_require_token))
+    app.after_request(_sign)
+    app.wsgi_app = _overridden(app.wsgi_app)  # type: ignore[method-assign,assignment]  # as Flask documents it
+
+
+def refusal(refused: Refusal) -> Response:
+    """Present a refusal with what the protocol adds to it."""
+    response = problem(refused, _MISMATCH if refused.code == "digest_mismatch" else None)
+    if refused.code == "offset_mismatch":
+        response.headers["Upload-Offset"] = str(refused.facts["offset"])
+    return response
+
+
+def _overridden(app: App) -> App:
+    """Let POST stand for what clients can't send (tus 1.0, X-HTTP-Method-Override)."""
+
+    def wrapped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        said = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE")
+        is_ours = environ.get("PATH_INFO", "").startswith(f"{PREFIX}/")
+        if is_ours and environ["REQUEST_METHOD"] == "POST" and said in _OVERRIDES:
+            environ["REQUEST_METHOD"] = said
+        return app(environ, start_response)
+
+    return wrapped
+
+
+def _enter(*, token_wanted: bool) -> None:
+    if request.blueprint != bp.name or request.method == "OPTIONS":
+        return
+    if request.headers.get("Tus-Resumable") != VERSION:
+        said = "This is tus 1.0.0: say so in Tus-Resumable."
+        headers = {"Tus-Version": VERSION}
+        status = HTTPStatus.PRECONDITION_FAILED
+        raise Refused(Refusal(status, "version_unsupported", said, headers=headers))
+    if _HEADER in request.headers and request.headers[_HEADER] != request.method:
+        raise Invalid(f"{_HEADER} stands for one of {', '.join(sorted(_OVERRIDES))}.")
+    address = (request.view_args or {}).get("address")
+    if address is None:
+        return
+    has_token = "Authorization" in request.headers or token_wanted
+    asking = caller() if has_token else None  # judged before anything is said of the upload
+    upload = services().resuming.enter(Capability.parsed(address))
+    if asking is None:
+        g.caller = Caller(upload.owner, upload.tenant, _HOLDER)
+    elif not asking.sees(tenant=upload.tenant, owner=upload.owner):
+        raise NotFound("upload")
+    g.resumed = upload
+
+
+def _sign(response: Response) -> Response:
+    if f"{request.path}/".startswith(f"{PREFIX}/"):
+        response.headers["Tus-Resumable"] = VERSION
+    return response

@@ -1,0 +1,111 @@
+"""The headers of tus 1.0, read strictly: what is not as the protocol has it is refused, not guessed."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Request
+from werkzeug.datastructures import MultiDict
+
+from shared.errors import Invalid
+from shared.model.digest import ALGORITHMS, Announced
+from shared.model.resumable import Capability
+from shared.model.upload import NewUpload, Transfer
+from web.requests import whole_number
+from web.rest.fields import file_fields
+
+VERSION: Final = "1.0.0"
+PREFIX: Final = "/tus"
+BODY_TYPE: Final = "application/offset+octet-stream"
+PARTIAL: Final = "partial"
+_FINAL: Final = "final;"
+_NAMELESS: Final = "upload"
+_KEY: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]+")  # ASCII without space and comma
+# What clients call the fields of a file; the first that says something counts.
+_FILENAME: Final = ("filename", "name")
+_TYPE: Final = ("content_type", "filetype", "type")
+_FIELDS: Final = frozenset(
+    {
+        *("folder", "description", "metadata", "tags", "is_public", "expires_in", "reference"),
+        *("profile", "replace"),
+    }
+)
+
+
+def bytes_said(request: Request, name: str) -> int | None:
+    """Return the number of bytes in a header, None without it. Raises `Invalid` for anything else."""
+    said = request.headers.get(name)
+    if said is None:
+        return None
+    number = whole_number(said)  # two headers are joined by a comma, which is no digit
+    if number is None:
+        raise Invalid(f"{name} is one whole number of bytes.")
+    return number
+
+
+def is_deferred(request: Request) -> bool:
+    """Say whether the length comes later. Raises `Invalid` for anything but 1."""
+    said = request.headers.get("Upload-Defer-Length")
+    if said not in {None, "1"}:
+        raise Invalid("Upload-Defer-Length is 1, or not there.")
+    return said is not None
+
+
+def announced(request: Request) -> Announced | None:
+    """Return what `Upload-Checksum` says. Raises `Invalid` for an algorithm that we don't know."""
+    said = request.headers.get("Upload-Checksum")
+    if said is None:
+        return None
+    algorithm, _, value = said.partition(" ")
+    if algorithm not in ALGORITHMS:
+        raise Invalid(f"Upload-Checksum is by one of {', '.join(ALGORITHMS)}.")
+    return Announced(algorithm, _decoded(value, "Upload-Checksum"))
+
+
+def parts_named(said: str) -> list[Capability]:
+    """Return the partial uploads in `final;URL URL`, whose URLs may be paths. Raises `Invalid`."""
+    if not said.startswith(_FINAL):
+        raise Invalid("Upload-Concat is partial, or final; and the URLs of partial uploads.")
+    paths = [urlsplit(url).path for url in said.removeprefix(_FINAL).split()]
+    if not paths or any(not path.startswith(f"{PREFIX}/") for path in paths):
+        raise Invalid("Upload-Concat names no upload of this server.")
+    return [Capability.parsed(path.removeprefix(f"{PREFIX}/")) for path in paths]
+
+
+def metadata_of(said: str | None) -> dict[str, str]:
+    """Return `Upload-Metadata` as text by key; empty where nothing was said. Raises `Invalid`."""
+    found: dict[str, str] = {}
+    for pair in said.split(",") if said else ():
+        key, _, value = pair.strip().partition(" ")
+        if not _KEY.fullmatch(key) or key in found:
+            raise Invalid("Upload-Metadata has a key that is none, or one twice.")
+        try:
+            found[key] = _decoded(value.strip(), "Upload-Metadata").decode()
+        except UnicodeDecodeError as error:
+            raise Invalid("The values of Upload-Metadata are UTF-8 in Base64.") from error
+    return found
+
+
+def described(said: Mapping[str, str], size: int | None, transfer: Transfer) -> NewUpload:
+    """Return the upload that the metadata describe; keys that are no field are its own metadata."""
+    named, typed = _first(said, _FILENAME), _first(said, _TYPE)
+    fields = file_fields(MultiDict({key: said[key] for key in said if key in _FIELDS}))
+    known = _FIELDS | {*_FILENAME, *_TYPE, "sha256"}
+    others = {key: text for key, text in said.items() if key not in known}
+    whole = fields.model_copy(update={"metadata": {**others, **fields.metadata}})
+    new = whole.of(named or _NAMELESS, typed)
+    return new.with_bytes(size, said.get("sha256") or None, transfer)
+
+
+def _first(said: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((said[name] for name in names if said.get(name)), None)
+
+
+def _decoded(value: str, name: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Invalid(f"{name} is not Base64.") from error

@@ -1,0 +1,157 @@
+"""The requests of tus 1.0, each one verb of the services."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from apiflask import APIBlueprint
+from flask import g, request
+from werkzeug.http import http_date
+
+from shared.errors import Invalid, Unsupported
+from shared.model.digest import ALGORITHMS
+from shared.model.resumable import Capability
+from shared.model.upload import Transfer, Upload
+from shared.services.joining import Parts
+from shared.services.resuming import Resumption
+from web.addresses import root
+from web.auth import caller, public
+from web.dialects.tus.headers import (
+    BODY_TYPE,
+    PARTIAL,
+    PREFIX,
+    VERSION,
+    announced,
+    bytes_said,
+    described,
+    is_deferred,
+    metadata_of,
+    parts_named,
+)
+from web.requests import RequestBody
+from web.services import services
+
+bp = APIBlueprint("tus", __name__, url_prefix=PREFIX, enable_openapi=False)
+
+_EXTENSIONS: Final = (
+    *("creation", "creation-with-upload", "creation-defer-length", "expiration", "checksum"),
+    *("termination", "concatenation", "concatenation-unfinished"),
+)
+_PROFILE: Final = "default"
+
+
+@bp.route("/", methods=["OPTIONS"], provide_automatic_options=False, strict_slashes=False)
+@bp.route("/<address>", methods=["OPTIONS"], provide_automatic_options=False)
+@public
+def show_abilities(address: str = "") -> Any:
+    """Say what this server can do."""
+    del address
+    return (
+        "",
+        HTTPStatus.NO_CONTENT,
+        {
+            "Tus-Version": VERSION,
+            "Tus-Extension": ",".join(_EXTENSIONS),
+            "Tus-Max-Size": str(services().screening.largest(_PROFILE)),
+            "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
+        },
+    )
+
+
+@bp.post("/", strict_slashes=False)
+def create() -> Any:
+    """Open an upload, maybe with its first bytes; or join partial ones."""
+    said, concat = request.headers.get("Upload-Metadata"), request.headers.get("Upload-Concat")
+    size, deferred = bytes_said(request, "Upload-Length"), is_deferred(request)
+    digest, metadata = announced(request), metadata_of(said)
+    body = RequestBody(request)
+    if concat is None or concat == PARTIAL:
+        if (size is None) is not deferred:
+            raise Invalid("Send either Upload-Length or Upload-Defer-Length.")
+        transfer = Transfer.STREAM if concat is None else Transfer.PART
+        new = described(metadata, size, transfer)
+        sent = _typed(body) if body.length != 0 else None
+        capability = services().resuming.open(caller(), new, said or None, sent, digest)
+    else:
+        if size is not None or deferred or body.length != 0:
+            raise Invalid("A final upload has the bytes and the length of its parts.")
+        parts = [_entered(each) for each in parts_named(concat)]
+        new = described(metadata, None, Transfer.JOINED)
+        named = Parts([part.id for part in parts], concat)
+        capability = services().resuming.join(caller(), new, said or None, named)
+    status = services().resuming.status(caller(), capability.upload_id)
+    location = {"Location": f"{root()}{PREFIX}/{capability}"}
+    return "", HTTPStatus.CREATED, location | _standing(status)
+
+
+@bp.route("/<address>", methods=["HEAD"])
+@public
+def show_offset(address: str) -> Any:
+    """Say how far the upload has come."""
+    del address
+    status = services().resuming.status(caller(), _upload().id)
+    told = {"Cache-Control": "no-store"} | _standing(status)
+    if status.resumable.said is not None:
+        told["Upload-Metadata"] = status.resumable.said
+    return "", HTTPStatus.OK, told
+
+
+@bp.patch("/<address>")
+@public
+def go_on(address: str) -> Any:
+    """Store bytes at the offset; success means that they are on durable storage."""
+    del address
+    upload, offset = _upload(), bytes_said(request, "Upload-Offset")
+    body = _typed(RequestBody(request))
+    if offset is None:
+        raise Invalid("Upload-Offset is wanted.")
+    size, digest = bytes_said(request, "Upload-Length"), announced(request)
+    services().resuming.append(caller(), upload, offset, body, size=size, digest=digest)
+    return "", HTTPStatus.NO_CONTENT, _standing(services().resuming.status(caller(), upload.id))
+
+
+@bp.delete("/<address>")
+@public
+def end(address: str) -> Any:
+    """End the upload, and free what it has."""
+    del address
+    services().resuming.end(caller(), _upload())
+    return "", HTTPStatus.NO_CONTENT
+
+
+def _upload() -> Upload:
+    upload: Upload = g.resumed
+    return upload
+
+
+def _entered(capability: Capability) -> Upload:
+    return services().resuming.enter(capability)
+
+
+def _typed(body: RequestBody) -> RequestBody:
+    if request.mimetype != BODY_TYPE:
+        raise Unsupported(f"The bytes of an upload are {BODY_TYPE}.")
+    return body
+
+
+def _standing(status: Resumption) -> dict[str, str]:
+    """Return the headers that say where an upload is."""
+    told: dict[str, str] = {}
+    if status.offset is not None:
+        told["Upload-Offset"] = str(status.offset)
+    if status.size is not None:
+        told["Upload-Length"] = str(status.size)
+    elif not status.resumable.parts:
+        told["Upload-Defer-Length"] = "1"
+    if status.resumable.concat is not None:
+        told["Upload-Concat"] = status.resumable.concat
+    if status.job is None:
+        told["Upload-Expires"] = _date(status.upload.expires_at)
+    else:
+        told["Upload-Job"] = f"{root()}/api/v1/jobs/{status.job.id}"
+        told["Link"] = f'<{told["Upload-Job"]}>; rel="status"'
+    return told
+
+
+def _date(time: datetime) -> str:
+    return http_date(time)
