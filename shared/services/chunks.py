@@ -6,12 +6,10 @@ No locks: one row decides. Who loses a race has changed nothing and drops its by
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
 
 from shared.errors import (
     BodyCut,
     ChunkConflict,
-    ChunkMisplaced,
     OffsetMismatch,
     OutcomeUnknown,
     QuotaExceeded,
@@ -19,7 +17,6 @@ from shared.errors import (
     Unavailable,
 )
 from shared.model.caller import Caller, Scope
-from shared.model.coverage import layout_of
 from shared.model.digest import Announced, same_bytes
 from shared.model.lifecycle import UploadState
 from shared.model.upload import Chunk, Receipt, Upload
@@ -32,10 +29,10 @@ from shared.services.finding import (
     refuse_direct,
     refuse_stream,
 )
+from shared.services.fitting import expected_length
 from shared.services.intake import HEAD_BYTES, Intake
 from shared.services.screening import Screening
 
-MOST_CHUNKS: Final = 10_000
 Arrived = Callable[[Transaction, Upload], object]
 
 
@@ -59,7 +56,7 @@ class ChunkService:
         upload, before = self._open_or_repeated(caller, upload_id, number)
         here = sum(each.length for each in before)  # what is sent again needs no room beside that
         other = replace(upload, received=upload.received - here)
-        length = self._expected_length(other, number, body)
+        length = expected_length(other, number, body, self._room(other))
         roll = max(upload.chunk_size, self.roll)  # many small chunks must not be yet smaller files
         digest = None if sha256 is None else Announced("sha256", sha256)
         intake = self.intake(other, number, 0, length, roll=roll, digest=digest)
@@ -136,29 +133,6 @@ class ChunkService:
         if upload.state is not UploadState.RECEIVING and not before:
             raise not_receiving(upload)
         return upload, before
-
-    def _expected_length(self, upload: Upload, number: int, body: Body) -> int | None:
-        layout = layout_of(upload)
-        if layout is None:
-            if number >= MOST_CHUNKS:
-                # Else one byte far out would make the list of what is missing endless.
-                said = f"An upload has at most {MOST_CHUNKS} chunks."
-                raise ChunkMisplaced(said, total_chunks=MOST_CHUNKS)
-            room = self._room(upload)
-            if body.length is not None and body.length > room:
-                raise TooLarge(f"At most {room} more bytes are allowed.", limit=room)
-            return body.length
-        length = layout.length(number)
-        if body.length is not None and body.length > upload.chunk_size:
-            limit = upload.chunk_size
-            raise TooLarge(f"Chunks of this upload have at most {limit} bytes.", limit=limit)
-        if body.length is not None and body.length != length:
-            raise ChunkMisplaced(
-                f"Chunk {number} of this upload has {length} bytes, not {body.length}.",
-                expected=length,
-                chunk_size=upload.chunk_size,
-            )
-        return length
 
     def _room(self, upload: Upload) -> int:
         if upload.size is not None:

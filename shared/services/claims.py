@@ -43,11 +43,6 @@ class Claim:
     chunks: Sequence[Chunk]
     direct: Direct | None = None
 
-    @property
-    def places(self) -> set[str]:
-        """The uploads whose folders in staging its bytes lie in."""
-        return {self.upload.id} | {chunk.place for chunk in self.chunks}
-
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
@@ -134,7 +129,7 @@ class ClaimService:
         log.info("s3_file_uploaded", extra={"file_id": file.id, "size": file.size})
         self.board.forget(published.forgotten)
         self.board.put(JobStatus(job, published.file, job.updated_at))
-        self.staging.clear(*claim.places)
+        self.staging.clear(*{claim.upload.id, *(chunk.place for chunk in claim.chunks)})
         self._deliver(published.owed)
 
     def cleared(self, claim: Claim) -> None:

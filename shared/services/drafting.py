@@ -14,7 +14,7 @@ from shared.model.lifecycle import UploadState
 from shared.model.media import canonical
 from shared.model.upload import NewUpload, Transfer, Upload
 from shared.records import Transaction
-from shared.services.chunks import MOST_CHUNKS
+from shared.services.fitting import MOST_CHUNKS
 from shared.services.screening import Screening
 
 
@@ -130,6 +130,22 @@ def claimed_key(rows: Transaction, rules: UploadRules, named: Named, layout: Lay
         if rows.objects.intend(key, named.upload_id):
             return key
     raise name_taken(named.filename)
+
+
+def owned_key(
+    rows: Transaction, rules: UploadRules, upload: Upload, layout: Layout, replacing: Caller | None
+) -> Upload:
+    """Claim the upload's key as long as it lives.
+
+    With `replacing` it may stay that of a file which this caller sees, until the upload is published.
+    """
+    try:
+        return replace(upload, key=claimed_key(rows, rules, named(upload), layout))
+    except NameTaken:
+        old = None if replacing is None else rows.files.under(upload.key)
+        if replacing and old and replacing.sees(tenant=old.tenant, owner=old.owner):
+            return replace(upload, replaces=old.id)
+        raise
 
 
 def name_taken(filename: str) -> NameTaken:

@@ -31,24 +31,11 @@ from shared.services.files import FileService
 from shared.services.finding import find_upload, looked_up
 from shared.services.jobs import JobService
 from shared.services.joining import Parts, join, joined_before, parts_of, queued
+from shared.services.resumption import Resumption, resumption
 from shared.services.uploads import UploadService
 
 _OVER: Final = frozenset({UploadState.CANCELLED, UploadState.EXPIRED})
 _AT_WORK: Final = frozenset({UploadState.RECEIVING, UploadState.SEALED, UploadState.PROCESSING})
-
-
-@dataclass(frozen=True, slots=True)
-class Resumption:
-    """Where an upload is; `size` is None while nobody knows it.
-
-    `offset` is None of one that joins others while some of these are not complete.
-    """
-
-    upload: Upload
-    resumable: Resumable
-    size: int | None
-    offset: int | None
-    job: Job | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +119,7 @@ class ResumeService:
             upload, row = find_upload(rows, caller, upload_id), rows.resumables.find(upload_id)
             if row is None:
                 raise NotFound("upload")
-            is_waiting = bool(row.parts) and upload.state is UploadState.RECEIVING
-            size = _sum_of(rows, row.parts) if is_waiting else upload.size
-            offset = None if is_waiting else upload.received
-            return Resumption(upload, row, size, offset, rows.jobs.of_upload(upload_id))
+            return resumption(rows, upload, row)
 
     def append(
         self,
@@ -246,11 +230,3 @@ class ResumeService:
     def _announce(self, job: Job | None) -> None:
         if job is not None:
             self.jobs.announce(job)
-
-
-def _sum_of(rows: Transaction, part_ids: Sequence[str]) -> int | None:
-    """Return how long the parts are together; None while one of them does not say."""
-    known = rows.uploads.known(part_ids)
-    sizes = [known[each].size if each in known else None for each in part_ids]
-    lengths = [size for size in sizes if size is not None]
-    return sum(lengths) if len(lengths) == len(sizes) else None

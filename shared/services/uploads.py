@@ -7,19 +7,22 @@ from functools import partial
 
 from uuid_utils.compat import uuid7
 
-from shared.errors import Conflict, NameTaken, OutcomeUnknown, QuotaExceeded
+from shared.errors import (
+    Conflict,
+    OutcomeUnknown,
+    QuotaExceeded,
+)
 from shared.model import naming
 from shared.model.caller import Caller, Scope
 from shared.model.direct import Direct
 from shared.model.job import Job, Outcome
-from shared.model.layout import Layout
 from shared.model.lifecycle import Event, UploadState
 from shared.model.policy import Verdict
 from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
 from shared.services.direct import DirectService
-from shared.services.drafting import UploadRules, claimed_key, drafted, named
+from shared.services.drafting import UploadRules, drafted, owned_key
 from shared.services.finding import find_upload, looked_up, refuse_stream
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
@@ -229,7 +232,7 @@ class UploadService:
         has_key = not upload.is_part and (upload.is_direct or not layout.is_unique)
         if has_key:
             replacing = caller if new.replace and layout.is_bare else None
-            upload = _with_a_key_of_its_own(rows, self.rules, upload, layout, replacing)
+            upload = owned_key(rows, self.rules, upload, layout, replacing)
         # After the key's row, as whoever publishes or deletes takes them.
         if not rows.quotas.reserve(upload.tenant, upload.reserved):
             raise QuotaExceeded("This tenant's quota is used up.")
@@ -237,19 +240,3 @@ class UploadService:
         if upload.is_direct:
             rows.direct.add(Direct(upload.id, self.rules.staged_key(upload.id)))
         return added
-
-
-def _with_a_key_of_its_own(
-    rows: Transaction, rules: UploadRules, upload: Upload, layout: Layout, replacing: Caller | None
-) -> Upload:
-    """Claim the upload's key as long as it lives.
-
-    With `replacing` it may stay that of a file which this caller sees, until the upload is published.
-    """
-    try:
-        return replace(upload, key=claimed_key(rows, rules, named(upload), layout))
-    except NameTaken:
-        old = None if replacing is None else rows.files.under(upload.key)
-        if replacing and old and replacing.sees(tenant=old.tenant, owner=old.owner):
-            return replace(upload, replaces=old.id)
-        raise

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 # in a folder goes through one lock.
 LONG_FOR_A_REASON = {
     "config.py": 400, "decoder.py": 300, "errors.py": 300, "notify_http.py": 275, "objects_disk.py": 275, "ports.py": 300,
-    "tables.py": 300,
+    "tables.py": 350,
 }  # fmt: skip
 
 
@@ -50,8 +50,14 @@ def test_every_route_is_in_its_page_and_no_other(tmp_path: Path) -> None:
         for rule in an_app(tmp_path).url_map.iter_rules()
         if rule.endpoint not in {"static", "swagger_ui.show"}
     }
-    pages = "".join((ROOT / "docs" / name).read_text() for name in ("api.md", "predecessors.md"))
-    listed = set(re.findall(r"^\| `(?:GET|POST|PUT|DELETE) ([^`?]+)`", pages, re.MULTILINE))
+    pages = "".join(
+        (ROOT / "docs" / name).read_text() for name in ("api.md", "predecessors.md", "tus.md")
+    )
+    listed = set(
+        re.findall(
+            r"^\| `(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) ([^`?]+)`", pages, re.MULTILINE
+        )
+    )
 
     assert listed == routes
 

@@ -43,7 +43,7 @@ def test_every_event_of_the_tables_has_a_change() -> None:
 
 
 def test_an_event_that_nothing_knows_is_illegal() -> None:
-    for event in (Event.SEAL, Event.EXPIRE):
+    for event in (Event.SEAL, Event.EXPIRE, Event.JOIN):
         with pytest.raises(IllegalTransition):
             job_change(event)
 
@@ -72,7 +72,7 @@ def test_everything_is_reached_and_everything_ends() -> None:
 
 def test_an_upload_and_its_job_move_together() -> None:
     for event in Event:
-        if event in {Event.SEAL, Event.EXPIRE}:
+        if event in {Event.SEAL, Event.EXPIRE, Event.JOIN}:
             continue
         sources, target = upload_change(event)
         job_sources, job_target = job_change(event)
@@ -84,7 +84,7 @@ def test_an_upload_and_its_job_move_together() -> None:
 def test_only_receiving_uploads_have_no_job() -> None:
     without = set(UploadState) - set(PAIRS)
 
-    assert without == {UploadState.RECEIVING, UploadState.EXPIRED}
+    assert without == {UploadState.RECEIVING, UploadState.EXPIRED, UploadState.JOINED}
     assert lifecycle.upload_change(Event.SEAL) == (
         frozenset({UploadState.RECEIVING}),
         UploadState.SEALED,

@@ -13,7 +13,7 @@ from shared.model.digest import ALGORITHMS
 from shared.model.resumable import Capability
 from shared.model.upload import Transfer, Upload
 from shared.services.joining import Parts
-from shared.services.resuming import Resumption
+from shared.services.resumption import Resumption
 from web.addresses import root
 from web.auth import caller, public
 from web.dialects.tus.headers import (

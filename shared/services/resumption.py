@@ -1,0 +1,39 @@
+"""Where an upload is that is sent from offset to offset."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.model.job import Job
+from shared.model.lifecycle import UploadState
+from shared.model.resumable import Resumable
+from shared.model.upload import Upload
+from shared.records import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Where an upload is; `size` is None while nobody knows it.
+
+    `offset` is None of one that joins others while some of these are not complete.
+    """
+
+    upload: Upload
+    resumable: Resumable
+    size: int | None
+    offset: int | None
+    job: Job | None
+
+
+def resumption(rows: Transaction, upload: Upload, row: Resumable) -> Resumption:
+    is_waiting = bool(row.parts) and upload.state is UploadState.RECEIVING
+    size = _sum_of(rows, row.parts) if is_waiting else upload.size
+    offset = None if is_waiting else upload.received
+    return Resumption(upload, row, size, offset, rows.jobs.of_upload(upload.id))
+
+
+def _sum_of(rows: Transaction, part_ids: Sequence[str]) -> int | None:
+    """Return how long the parts are together; None while one of them does not say."""
+    known = rows.uploads.known(part_ids)
+    sizes = [known[each].size if each in known else None for each in part_ids]
+    lengths = [size for size in sizes if size is not None]
+    return sum(lengths) if len(lengths) == len(sizes) else None
