@@ -12,7 +12,7 @@ from shared.adapters.client_s3 import S3Place, s3_client
 from shared.adapters.records_sql import SqlRecords
 from tests.support import servers
 
-pytest_plugins = ["tests.support.fixtures"]
+pytest_plugins = ["tests.support.fixtures", "tests.support.clients"]
 
 # A busy host is no reason to fail; what takes long is seen in the durations.
 settings.register_profile("sluice", deadline=None, max_examples=60)

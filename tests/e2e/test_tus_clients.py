@@ -1,0 +1,113 @@
+"""The clients that people have, as they come: tus-js-client in Node, Uppy in a browser."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.clients import Clients, lines
+from tests.support.tus import Tus
+
+MIB = 1024**2
+
+
+@pytest.fixture
+def sent_file(tmp_path: Path) -> Path:
+    """A text of 12 MiB, which no part of is like another."""
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"".join(b"%015d\n" % number for number in range(12 * MIB // 16)))
+    return path
+
+
+@pytest.fixture
+def said(alice: Api, sent_file: Path, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "endpoint": f"{alice.base_url}/tus/",
+        "headers": {"Authorization": f"Bearer {alice.token}"},
+        "metadata": {"filename": "lines.txt", "filetype": "text/plain"},
+        "path": str(sent_file),
+        "storage": str(tmp_path / "urls.json"),
+    }
+
+
+def url_of(told: list[dict[str, Any]]) -> str:
+    assert "url" in told[-1], told[-3:]
+    return str(told[-1]["url"])
+
+
+def is_file(api: Api, url: str, path: Path) -> bool:
+    job = Tus(api).job(url)
+    assert job["state"] == "succeeded", job
+    same: bool = job["file"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    return same
+
+
+def test_tus_js_client_sends_a_file_in_one_go(
+    alice: Api, clients: Clients, said: dict[str, Any], sent_file: Path
+) -> None:
+    told = clients.told("tus.mjs", said)
+
+    assert is_file(alice, url_of(told), sent_file)
+    assert [each["job"] for each in told if each.get("method") == "PATCH"] != [None]
+
+
+def test_a_killed_client_resumes_where_it_was(
+    alice: Api, clients: Clients, said: dict[str, Any], sent_file: Path
+) -> None:
+    cut = said | {"options": {"chunkSize": MIB}}
+    with clients.running("tus.mjs", cut) as process:
+        for each in lines(process):
+            if each.get("sent", 0) > 5 * MIB:
+                break  # and is killed
+
+    told = clients.told("tus.mjs", cut)
+
+    assert told[0] == {"resumes": True}
+    patches = [each for each in told if each.get("method") == "PATCH"]
+    assert 1 <= len(patches) <= 8  # of twelve
+    assert is_file(alice, url_of(told), sent_file)
+
+
+def test_parallel_uploads_become_one_file(
+    alice: Api, clients: Clients, said: dict[str, Any], sent_file: Path
+) -> None:
+    told = clients.told("tus.mjs", said | {"options": {"parallelUploads": 4}})
+
+    assert is_file(alice, url_of(told), sent_file)
+
+
+def test_the_length_may_be_known_at_the_end(
+    alice: Api, clients: Clients, said: dict[str, Any], sent_file: Path
+) -> None:
+    options = {"uploadLengthDeferred": True, "chunkSize": 5 * MIB}
+
+    told = clients.told("tus.mjs", said | {"options": options})
+
+    assert is_file(alice, url_of(told), sent_file)
+
+
+def test_the_first_bytes_may_come_with_the_creation(
+    alice: Api, clients: Clients, said: dict[str, Any], sent_file: Path
+) -> None:
+    told = clients.told("tus.mjs", said | {"options": {"uploadDataDuringCreation": True}})
+
+    assert is_file(alice, url_of(told), sent_file)
+    assert "PATCH" not in {each.get("method") for each in told}
+
+
+def test_what_is_aborted_is_terminated(clients: Clients, said: dict[str, Any]) -> None:
+    told = clients.told("tus.mjs", said | {"options": {"chunkSize": MIB}, "abortAfter": 3 * MIB})
+
+    assert told[-1] == {"aborted": True}
+    assert ("DELETE", 204) in {(each.get("method"), each.get("status")) for each in told}
+
+
+def test_files_of_any_name_keep_it(alice: Api, clients: Clients, said: dict[str, Any]) -> None:
+    named = said | {"metadata": {"filename": "日本 & é.txt", "filetype": "text/plain", "team": "7"}}
+
+    job = Tus(alice).job(url_of(clients.told("tus.mjs", named)))
+
+    assert job["file"]["filename"] == "日本 & é.txt"
+    assert job["file"]["metadata"] == {"team": "7"}
