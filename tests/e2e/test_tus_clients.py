@@ -1,10 +1,17 @@
-"""The clients that people have, as they come: tus-js-client in Node, Uppy in a browser."""
+"""The clients that people have, as they come: tus-js-client, Uppy, tuspy, aiotus."""
 
+import asyncio
+import gc
 import hashlib
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import aiotus
 import pytest
+from tusclient.client import TusClient
+from tusclient.storage.filestorage import FileStorage
 
 from tests.support.api import Api
 from tests.support.clients import Clients, lines
@@ -111,3 +118,65 @@ def test_files_of_any_name_keep_it(alice: Api, clients: Clients, said: dict[str,
 
     assert job["file"]["filename"] == "日本 & é.txt"
     assert job["file"]["metadata"] == {"team": "7"}
+
+
+_LEAVES_FILES_OPEN = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+@pytest.fixture
+def tuspy(alice: Api, sent_file: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Return uploaders of the file that remember its URL."""
+    headers = {"Authorization": f"Bearer {alice.token}"}
+    client: Any = TusClient(f"{alice.base_url}/tus/", headers=headers)
+    storage: Any = FileStorage
+
+    def uploader(**said: Any) -> Any:
+        remembered = {"store_url": True, "url_storage": storage(str(tmp_path / "urls"))}
+        return client.uploader(str(sent_file), chunk_size=5 * MIB, **remembered, **said)
+
+    yield uploader
+    gc.collect()  # so that what it leaves open is its own test's
+
+
+@_LEAVES_FILES_OPEN
+def test_tuspy_sends_chunks_with_checksums(
+    alice: Api, tuspy: Callable[..., Any], sent_file: Path
+) -> None:
+    uploader = tuspy(metadata={"filename": "lines.txt"}, upload_checksum=True)
+
+    uploader.upload()
+
+    assert is_file(alice, uploader.url, sent_file)
+
+
+@_LEAVES_FILES_OPEN
+def test_tuspy_resumes_and_needs_no_metadata(
+    alice: Api, tuspy: Callable[..., Any], sent_file: Path
+) -> None:
+    first = tuspy()
+    first.upload_chunk()
+
+    second = tuspy()
+
+    assert (second.url, second.offset) == (first.url, 5 * MIB)
+    second.upload()
+    assert is_file(alice, second.url, sent_file)
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+def test_aiotus_sends_a_file_and_one_in_parts(alice: Api, sent_file: Path) -> None:
+    endpoint, headers = f"{alice.base_url}/tus/", {"Authorization": f"Bearer {alice.token}"}
+    named = {"filename": b"lines.txt"}
+
+    content = sent_file.read_bytes()
+
+    async def send() -> list[str]:
+        one = await aiotus.upload(endpoint, BytesIO(content), named, headers=headers)
+        parts = [BytesIO(content[: 5 * MIB]), BytesIO(content[5 * MIB :])]
+        many = await aiotus.upload_multiple(endpoint, parts, named, headers=headers)
+        return [str(one), str(many)]
+
+    for url in asyncio.run(send()):
+        assert is_file(alice, url, sent_file)
