@@ -14,6 +14,7 @@ from tusclient.client import TusClient
 from tusclient.storage.filestorage import FileStorage
 
 from tests.support.api import Api
+from tests.support.browser import CHROMIUM, told_by
 from tests.support.clients import Clients, lines
 from tests.support.tus import Tus
 
@@ -180,3 +181,28 @@ def test_aiotus_sends_a_file_and_one_in_parts(alice: Api, sent_file: Path) -> No
 
     for url in asyncio.run(send()):
         assert is_file(alice, url, sent_file)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt install chromium")
+def test_uppy_in_a_browser_sends_files_from_another_origin(
+    alice: Api, clients: Clients, tmp_path: Path
+) -> None:
+    names = {"one.txt": 3 * MIB, "zwei & drei.txt": 10, "é.txt": 6 * MIB + 1}
+    said = {
+        "endpoint": f"{alice.base_url}/tus/",
+        "headers": {"Authorization": f"Bearer {alice.token}"},
+        "options": {"chunkSize": 5 * MIB},
+        "files": [
+            {"name": name, "size": size, "type": "text/plain", "meta": {"team": "7"}}
+            for name, size in names.items()
+        ],
+    }
+
+    told = told_by("uppy.html", clients.folder, tmp_path / "profile", said)
+
+    assert told.get("failed") == [], told
+    found = {each["name"]: Tus(alice).job(each["url"])["file"] for each in told["successful"]}
+    assert {name: file["size"] for name, file in found.items()} == names
+    assert {file["metadata"]["team"] for file in found.values()} == {"7"}
+    content = bytes(97 + index % 23 for index in range(3 * MIB))
+    assert found["one.txt"]["sha256"] == hashlib.sha256(content).hexdigest()

@@ -18,6 +18,7 @@ class _Line:
     client: socket.socket
     server: socket.socket
     loses_answer: bool = False
+    fuse: int | None = None
 
     def close(self) -> None:
         for end in (self.client, self.server):
@@ -28,10 +29,16 @@ class _Line:
 
 @dataclass
 class Cable:
-    """`url` is the server's as it is reached through the cable."""
+    """`url` is the server's as it is reached through the cable.
+
+    `passed` counts the bytes that came from clients; with `fuses` each connection ends after as many
+    of them as the next one says.
+    """
 
     server: str
     lost: int = 0
+    passed: int = 0
+    fuses: Iterator[int] | None = None
     _lines: list[_Line] = field(default_factory=list)
     _is_cut: bool = False
     _needle: bytes | None = None
@@ -87,7 +94,7 @@ class Cable:
             if server is None:
                 client.close()
                 continue
-            line = _Line(client, server)
+            line = _Line(client, server, fuse=None if self.fuses is None else next(self.fuses))
             with self._lock:
                 self._lines.append(line)
             for relay in (self._up, self._down):
@@ -99,7 +106,12 @@ class Cable:
                 needle = self._needle
                 if needle is not None and needle in block:
                     self._needle, line.loses_answer = None, True
+                if line.fuse is not None:
+                    block, line.fuse = block[: line.fuse], line.fuse - len(block)
                 line.server.sendall(block)
+                self.passed += len(block)
+                if line.fuse is not None and line.fuse <= 0:
+                    break
         line.close()
 
     def _down(self, line: _Line) -> None:
