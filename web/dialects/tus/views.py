@@ -40,7 +40,7 @@ _EXTENSIONS: Final = (
 _PROFILE: Final = "default"
 
 
-@bp.route("/", methods=["OPTIONS"], provide_automatic_options=False, strict_slashes=False)
+@bp.route("/", methods=["OPTIONS"], provide_automatic_options=False)
 @bp.route("/<address>", methods=["OPTIONS"], provide_automatic_options=False)
 @public
 def show_abilities(address: str = "") -> Any:
@@ -58,7 +58,7 @@ def show_abilities(address: str = "") -> Any:
     )
 
 
-@bp.post("/", strict_slashes=False)
+@bp.post("/")
 def create() -> Any:
     """Open an upload, maybe with its first bytes; or join partial ones."""
     said, concat = request.headers.get("Upload-Metadata"), request.headers.get("Upload-Concat")
