@@ -1,0 +1,178 @@
+"""Partial uploads that become one: whoever is quicker, whatever fails, each byte is one file's."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.errors import Conflict
+from shared.model.caller import Caller, Scope
+from shared.model.job import Job
+from shared.model.lifecycle import JobState, UploadState
+from shared.model.resumable import Capability
+from shared.model.upload import NewUpload, Transfer, Upload
+from shared.services.joining import Parts
+from tests.support.factory import Factory, a_factory
+from tests.support.grounds import Grounds
+from tests.support.races import at_once
+from tests.support.workshop import ALICE, Bytes
+
+ADMIN = Caller(ALICE.subject, ALICE.tenant, frozenset({Scope.ADMIN}))
+
+TEXTS = (b"The first line.\n", b"The second, which is longer.\n", b"And the last.\n")
+WHOLE = b"".join(TEXTS)
+
+
+@pytest.fixture
+def factory(tmp_path: Path, database_url: str) -> Iterator[Factory]:
+    with a_factory(tmp_path, database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def grounds(factory: Factory) -> Grounds:
+    return Grounds(factory)
+
+
+def part(factory: Factory, size: int | None) -> Upload:
+    new = NewUpload("upload", size, transfer=Transfer.PART)
+    return entered(factory, factory.services.resuming.open(ALICE, new, None))
+
+
+def entered(factory: Factory, capability: Capability) -> Upload:
+    return factory.services.resuming.enter(capability)
+
+
+def send(factory: Factory, upload: Upload, content: bytes) -> None:
+    factory.services.resuming.append(ALICE, upload, 0, Bytes(content))
+
+
+def joined(factory: Factory, parts: list[Upload]) -> Upload:
+    named = Parts([each.id for each in parts], "final;…")
+    return entered(
+        factory, factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, named)
+    )
+
+
+def whole(factory: Factory) -> Upload:
+    parts = [part(factory, len(text)) for text in TEXTS]
+    for each, text in zip(parts, TEXTS, strict=True):
+        send(factory, each, text)
+    return joined(factory, parts)
+
+
+def job_of(factory: Factory, upload: Upload) -> Job:
+    with factory.records.read() as rows:
+        job = rows.jobs.of_upload(upload.id)
+    assert job is not None
+    return job
+
+
+def states(factory: Factory) -> list[str]:
+    return [row["state"] for row in factory.query("SELECT state FROM uploads ORDER BY id")]
+
+
+def test_parts_that_are_whole_at_once_queue_one_job(factory: Factory) -> None:
+    for _ in range(8):
+        parts = [part(factory, len(text)) for text in TEXTS]
+        final = joined(factory, parts)
+
+        def sending(upload: Upload, text: bytes) -> None:
+            send(factory, upload, text)
+
+        pairs = zip(parts, TEXTS, strict=True)
+        at_once([lambda each=each, text=text: sending(each, text) for each, text in pairs])  # type: ignore[misc]
+
+        job = job_of(factory, final)
+        assert factory.run(job).state is JobState.SUCCEEDED
+        file = factory.file(job)
+        assert file is not None
+        assert file.sha256 == hashlib.sha256(WHOLE).hexdigest()
+    assert factory.staged() == []
+
+
+def test_of_two_that_join_one_part_one_has_it(factory: Factory) -> None:
+    shared, one, other = (part(factory, 5) for _ in range(3))
+    finals = [joined(factory, [shared, one]), joined(factory, [other, shared])]
+    send(factory, one, b"hello")
+    send(factory, other, b"world")
+
+    send(factory, shared, b" and ")
+
+    assert sorted(entered_state(factory, each) for each in finals) == ["receiving", "sealed"]
+    assert len(factory.query("SELECT id FROM jobs")) == 1
+    with pytest.raises(Conflict):
+        joined(factory, [shared])
+
+
+def entered_state(factory: Factory, upload: Upload) -> str:
+    with factory.records.read() as rows:
+        found = rows.uploads.find(upload.id)
+    assert found is not None
+    return str(found.state)
+
+
+def test_bytes_and_room_of_the_parts_are_the_whole_ones(factory: Factory) -> None:
+    job = job_of(factory, whole(factory))
+
+    assert factory.quota() == (0, len(WHOLE))
+    assert factory.run(job).state is JobState.SUCCEEDED
+    assert factory.quota() == (len(WHOLE), 0)
+    assert factory.staged() == []
+    assert sorted(states(factory)) == ["joined", "joined", "joined", "ready"]
+
+
+def test_a_failed_join_keeps_its_bytes_and_can_be_retried(factory: Factory) -> None:
+    job = job_of(factory, whole(factory))
+    claim = factory.claim(job)
+    factory.claims.give_up(claim, {"code": "x", "detail": "y"})
+    assert len(factory.staged()) == 3
+
+    again = factory.services.jobs.retry(ADMIN, job.id)
+
+    assert factory.run(again).state is JobState.SUCCEEDED
+    assert factory.staged() == []
+
+
+def test_a_cancelled_join_leaves_nothing(factory: Factory) -> None:
+    final = whole(factory)
+
+    factory.services.uploads.cancel(ALICE, final.id)
+
+    assert factory.staged() == []
+    assert factory.query("SELECT * FROM chunks") == []
+    assert factory.quota() == (0, 0)
+
+
+def test_what_is_joined_is_no_orphan_and_no_damage(grounds: Grounds) -> None:
+    factory = grounds.factory
+    whole(factory)
+    long_ago = time.time() - 10 * 24 * 3600
+    for path in factory.staged():
+        for each in (path, path.parent):
+            os.utime(each, (long_ago, long_ago))
+
+    swept = [grounds.run("staging-orphans", grace=timedelta()) for _ in range(2)]
+
+    assert [(each["removed"], each.get("waiting", 0)) for each in swept] == [(0, 0), (0, 0)]
+    assert len(factory.staged()) == 3
+    assert grounds.found() == set()
+
+
+def test_parts_that_never_come_expire_and_so_does_what_waits_for_them(grounds: Grounds) -> None:
+    factory = grounds.factory
+    first, second = part(factory, 5), part(factory, 5)
+    send(factory, first, b"hello")
+    joined(factory, [first, second])
+    for upload in factory.query("SELECT id FROM uploads"):
+        factory.shift("uploads", "expires_at", -timedelta(days=2), id=upload["id"])
+
+    grounds.run("expired-uploads")
+
+    assert states(factory) == [UploadState.EXPIRED] * 3
+    assert factory.staged() == []
+    assert factory.quota() == (0, 0)
