@@ -18,6 +18,7 @@ _TOGETHER: Final[Mapping[UploadState, frozenset[JobState | None]]] = {
     UploadState.FAILED: frozenset({JobState.FAILED}),
     UploadState.CANCELLED: frozenset({JobState.CANCELLED, None}),
     UploadState.EXPIRED: frozenset({None}),
+    UploadState.JOINED: frozenset({None}),
 }
 
 
