@@ -24,8 +24,9 @@ _CLASSES: Final = frozenset(
         "XX",  # corrupted, internal
     }
 )
-# Read-only, idle for too long in a transaction, too long a transaction.
-_STATES: Final = frozenset({"25006", "25P03", "25P04"})
+# A statement prepared for a column that was migrated since, which the rollback forgets; read-only, idle
+# for too long in a transaction, too long a transaction.
+_STATES: Final = frozenset({"0A000", "25006", "25P03", "25P04"})
 # https://www.sqlite.org/rescode.html
 _CODES: Final = frozenset(
     {

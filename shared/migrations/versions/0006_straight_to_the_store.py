@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from shared.adapters.migrate_online import add_column, create_index, create_table
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -10,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
+    add_column(
         "uploads", sa.Column("transfer", sa.String(16), nullable=False, server_default="chunked")
     )
-    op.create_table(
+    create_table(
         "direct",
         sa.Column("upload_id", sa.String(36), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
@@ -30,7 +32,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_direct")),
         sa.UniqueConstraint("key", name=op.f("uq_direct_key")),
     )
-    op.create_index(
+    create_index(
         op.f("ix_direct_is_cleared_direct_links_until"), "direct", ["is_cleared", "links_until"]
     )
 

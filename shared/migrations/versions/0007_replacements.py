@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from shared.adapters.migrate_online import add_column, create_index
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -10,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("uploads", sa.Column("replaces", sa.String(36), nullable=True))
-    op.add_column("objects", sa.Column("successor", sa.String(36), nullable=True))
-    op.add_column("objects", sa.Column("checked", sa.JSON(none_as_null=True), nullable=True))
-    op.create_index("ix_objects_successor", "objects", ["successor"])
+    add_column("objects", sa.Column("successor", sa.String(36), nullable=True))
+    add_column("objects", sa.Column("checked", sa.JSON(none_as_null=True), nullable=True))
+    add_column("uploads", sa.Column("replaces", sa.String(36), nullable=True))
+    create_index("ix_objects_successor", "objects", ["successor"])
 
 
 def downgrade() -> None:

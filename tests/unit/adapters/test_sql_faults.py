@@ -10,6 +10,7 @@ from shared.adapters.sql_faults import is_outage
 
 TROUBLE = {
     "08006": "connection failure",
+    "0A000": "a plan for a column of another type",
     "25006": "read-only transaction",
     "25P03": "idle in transaction for too long",
     "40001": "serialization failure",
