@@ -5,6 +5,7 @@
 
 import socket
 import sys
+from dataclasses import replace
 from typing import Final
 
 from tools import valkey, weed
@@ -13,6 +14,7 @@ from tools.part import Part, Stage
 from tools.probes import celery_answers, http_answers
 
 CELERY: Final = ("celery", "-q", "-A", "worker.app")
+_A_DAY: Final = 24 * 3600.0
 
 
 def stages(embedded: Embedded) -> tuple[Stage, ...]:
@@ -24,7 +26,8 @@ def stages(embedded: Embedded) -> tuple[Stage, ...]:
     if embedded.objects:
         stores.append(weed.part(embedded))
         preparations += [_once("bucket", "make-bucket"), weed.synced_writes(embedded)]
-    stores.append(_once("migrate", "migrate"))
+    # A large database of our user's own may want hours, and half an index is none.
+    stores.append(replace(_once("migrate", "migrate"), ready_within_seconds=_A_DAY))
     return tuple(filter(None, (tuple(stores), tuple(preparations), _service(embedded))))
 
 
