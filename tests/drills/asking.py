@@ -4,18 +4,19 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from shared.errors import NotFound
 from shared.model.caller import Caller, Scope
 from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
-from shared.model.upload import NewUpload
+from shared.model.upload import NewUpload, Transfer
 from shared.ports import Answer
 from shared.wiring import Services
 from tests.drills.kinds import Kind
 from tests.drills.load import digest, pieces
 from tests.drills.ports import DELIVERED
+from tests.support.straight import StraightObjects
 from tests.support.workshop import Bytes
 
 CALLER: Final = Caller(
@@ -85,12 +86,43 @@ class Client:
         new = NewUpload(
             self.kind.filename,
             size=None if self.kind.is_stream else len(self.content),
-            chunk_size=self.kind.chunk_size,
-            sha256="0" * 64 if self.kind.wrong_sha256 else digest(self.content),
+            chunk_size=self._chunk_size(),
+            sha256=self._sha256(),
             layout=_BARE if self.kind.replaces else None,
             replace=self.kind.replaces,
+            transfer=Transfer.DIRECT if self.kind.is_direct else Transfer.CHUNKED,
         )
-        return {"upload_id": self.services.uploads.open(CALLER, new, idempotency_key=_KEY).id}
+        opened = self.services.uploads.open(CALLER, new, idempotency_key=_KEY)
+        if opened.is_receiving_directly:
+            self.services.targets.sign_first(CALLER, opened.id, is_kept=True)
+        return {"upload_id": opened.id}
+
+    def _sha256(self) -> str | None:
+        if self.kind.is_spoiled:
+            return None  # which would tell other bytes all the same
+        return "0" * 64 if self.kind.wrong_sha256 else digest(self.content)
+
+    def _chunk_size(self) -> int | None:
+        is_one_put = self.kind.is_direct and not self.kind.has_parts
+        return None if is_one_put else self.kind.chunk_size
+
+    def _send(self, which: str) -> dict[str, Any]:
+        """Ask for a link, and send to the store what it is for."""
+        number = int(which)
+        (target,) = self.services.targets.sign(CALLER, self._there(), numbers=[number]).targets
+        body = self.piece(number) if self.kind.has_parts else self.content
+        self._store.take(target.url, body)
+        return {"length": len(body), "url": target.url}
+
+    def _spoil(self, which: str) -> dict[str, Any]:
+        """Send other bytes with a link that still works, after what was sent is sealed."""
+        del which
+        self._store.take(self.told.answers()["send-0"]["url"], self.content[::-1])
+        return {}
+
+    @property
+    def _store(self) -> StraightObjects:
+        return cast("StraightObjects", self.services.objects)
 
     def _base(self, which: str) -> dict[str, Any]:
         """Send the file that is replaced later."""
@@ -158,6 +190,8 @@ _REQUESTS: Final[Mapping[str, Callable[[Client, str], dict[str, Any]]]] = {
     "base": Client._base,
     "open": Client._open,
     "put": Client._put,
+    "send": Client._send,
+    "spoil": Client._spoil,
     "append": Client._append,
     "complete": Client._complete,
     "submit": Client._submit,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shared.adapters import durable, staging_disk
+from shared.model import direct
 from tests.drills import verdicts
 from tests.drills.faults import KILLED, Cell, Faults, cells_of
 from tests.drills.ground import Ground, a_ground
@@ -111,7 +112,10 @@ def recover(scene: Scene) -> Iterator[str]:
         verb = operation.partition("-")[0]
         if operation in {"sweep", "ring"}:
             continue
-        if verb in {"work", "ring"}:
+        if verb == "adopt":
+            let_time_pass(scene.factory)
+            scene.adopt()
+        elif verb in {"work", "ring"}:
             yield from _reconciled(scene)
         elif operation not in scene.told.answers():
             try:
@@ -140,7 +144,7 @@ def a_lane(folder: Path, seed: int) -> Iterator[Lane]:
     """Make a lane in this process, for good: parts are small here, and pictures known by heart."""
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # what hangs dies
-    assemble.SMALL_BYTES = PART_BYTES  # type: ignore[misc]  # a constant to all others
+    assemble.SMALL_BYTES = direct.SMALLEST_PART = PART_BYTES  # type: ignore[misc]  # constants to all others
     images.decode = decoder = Decoder(images.decode)  # type: ignore[assignment]  # it is called the same
     with a_ground(folder) as ground:
         yield Lane(ground, decoder, seed)

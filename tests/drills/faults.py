@@ -139,9 +139,13 @@ class Faults:
     def stream(
         self, verb: str, inner: Callable[..., Any], *said: Any, **more: Any
     ) -> Iterator[Any]:
+        """Ask at once, as ports do: some say no before there is anything to read."""
         point = self.arrive(verb)
         self.strike(point, BEFORE)
-        yield from inner(*said, **more)
+        return self._through(point, inner(*said, **more))
+
+    def _through(self, point: str, items: Iterator[Any]) -> Iterator[Any]:
+        yield from items
         self.strike(point, AFTER)
 
     def strike(self, point: str, side: str) -> str | None:

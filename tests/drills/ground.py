@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.staging_disk import DiskStaging
 from tests.support.factory import Factory, a_factory
 from tests.support.servers import make_tables
+from tests.support.straight import StraightObjects
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a folder of our own in it; a disk does as well
 _DATABASE: Final = "sluice.db"
@@ -46,7 +46,7 @@ def a_ground(folder: Path, **said: Any) -> Iterator[Ground]:
     folder.mkdir(parents=True, exist_ok=True)
     url = f"sqlite:///{folder / _DATABASE}"
     make_tables(url)
-    with a_factory(folder, url, **said) as factory:
+    with a_factory(folder, url, objects=_objects(folder), **said) as factory:
         factory.listen(owner=None)
         ground = Ground(folder, factory)
         ground.leave()
@@ -56,8 +56,11 @@ def a_ground(folder: Path, **said: Any) -> Iterator[Ground]:
 
 def disks(folder: Path) -> dict[str, object]:
     """Return staging and objects in `folder`, as a process finds them that starts there."""
-    objects = DiskObjects(folder / "objects", base_url="http://sluice", secret="s" * 32)
-    return {"staging": DiskStaging(folder / "staging"), "objects": objects}
+    return {"staging": DiskStaging(folder / "staging"), "objects": _objects(folder)}
+
+
+def _objects(folder: Path) -> StraightObjects:
+    return StraightObjects(folder / "objects", base_url="http://sluice", secret="s" * 32)
 
 
 @contextmanager

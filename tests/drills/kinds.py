@@ -21,10 +21,23 @@ class Kind:
     is_file: bool = True
     wrong_sha256: bool = False
     replaces: bool = False
+    is_direct: bool = False
 
     @property
     def is_stream(self) -> bool:
         return "append-0" in self.operations
+
+    @property
+    def is_adopted(self) -> bool:
+        return "adopt" in self.operations
+
+    @property
+    def is_spoiled(self) -> bool:
+        return "spoil" in self.operations
+
+    @property
+    def has_parts(self) -> bool:
+        return "send-1" in self.operations
 
     def content(self, seed: int) -> bytes:
         said = random.Random(f"{seed}/{self.name}")  # noqa: S311  # replayed from it
@@ -73,5 +86,19 @@ KINDS: Final[dict[str, Kind]] = {
             1024**2,
             replaces=True,
         ),
+        Kind("direct", ("open", "send-0", "complete", *_AFTER), is_direct=True),
+        Kind(
+            "parted",
+            ("open", "send-1", "send-0", "send-2", "complete", *_AFTER),
+            chunk_size=_LARGE,
+            is_direct=True,
+        ),
+        Kind(
+            "spoiled",
+            ("open", "send-0", "complete", "spoil", *_AFTER),
+            is_file=False,
+            is_direct=True,
+        ),
+        Kind("adopted", ("open", "send-0", "adopt", *_AFTER), "photo.png", is_direct=True),
     )
 }

@@ -173,4 +173,5 @@ _TIMES: Final = (
     ("deliveries", "due_at"),
     ("deliveries", "lease_until"),
     ("leases", "lease_until"),
+    ("direct", "links_until"),
 )

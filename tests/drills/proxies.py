@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from tests.drills.faults import AFTER, BEFORE, Faults
 
-# No calls that go out.
-_PURE: Final = frozenset({"url", "presign", "check", "free_bytes", "refuse"})
+# No calls of ours that go out.
+_PURE: Final = frozenset(
+    {"url", "presign", "check", "free_bytes", "refuse", "sign_put", "sign_part", "take"}
+)
 _STREAMS: Final = frozenset(
     {
         "staging.read",
@@ -16,6 +18,8 @@ _STREAMS: Final = frozenset(
         "objects.read",
         "objects.listing",
         "objects.open_multiparts",
+        "objects.parts",
+        "objects.waiting",
     }
 )
 

@@ -38,6 +38,54 @@ def staging_cleared_early() -> None:
     ClaimService.publish = early  # type: ignore[method-assign]
 
 
+def sent_cleared_early() -> None:
+    """What a client sent to the store goes as soon as it is copied, before the commit."""
+    from worker.steps import publish
+
+    copied = publish._copied
+
+    def early(draft: Any, bench: Any, *said: Any) -> str:
+        etag = copied(draft, bench, *said)
+        bench.objects.delete([draft.claim.direct.key])
+        return etag
+
+    publish._copied = early  # type: ignore[assignment]  # it passes on what it got
+
+
+def leftovers_kept() -> None:
+    """Nobody clears what was sent to the store when its worker did not."""
+    from shared.services.sweeping import SweepService
+
+    run = SweepService.run
+
+    def blind(self: SweepService, name: str, **said: Any) -> dict[str, Any]:
+        return {} if name == "direct-leftovers" else run(self, name, **said)
+
+    SweepService.run = blind  # type: ignore[method-assign]  # it passes on what it got
+
+
+def etags_forgotten() -> None:
+    """Workers take what lies in the store now for what was sealed."""
+    from worker.source import Source
+
+    head = Source.head
+
+    def anything(self: Source, claim: Any, size: int) -> bytes:
+        there = None if claim.direct is None else self.objects.find(claim.direct.key)
+        if there is not None:
+            object.__setattr__(claim.direct, "etag", there.etag)
+        return head(self, claim, size)
+
+    Source.head = anything  # type: ignore[method-assign]
+
+
+def nobody_adopts() -> None:
+    """What lies in the store waits for its client to say so."""
+    from shared.services.adopting import Adoption
+
+    Adoption.round = lambda self: 0  # type: ignore[method-assign]
+
+
 def unknown_means_no() -> None:
     """What follows a commit without an answer is done as if it had not happened."""
     from shared.services.intake import Intake
@@ -149,6 +197,10 @@ SABOTAGES: Final[dict[str, Callable[[], None]]] = {
     "names-not-synced": names_not_synced,
     "intents-not-written": intents_not_written,
     "staging-cleared-early": staging_cleared_early,
+    "sent-cleared-early": sent_cleared_early,
+    "leftovers-kept": leftovers_kept,
+    "etags-forgotten": etags_forgotten,
+    "nobody-adopts": nobody_adopts,
     "unknown-means-no": unknown_means_no,
     "keys-not-remembered": keys_not_remembered,
     "room-not-released": room_not_released,

@@ -18,8 +18,9 @@ from tests.drills.proxies import Watched, WatchedRecords
 from tests.support.factory import Factory
 from worker.processing import Processing
 
-_WORKERS: Final = frozenset({"work", "ring", "sweep"})
+_WORKERS: Final = frozenset({"work", "ring", "sweep", "adopt"})
 _SWEEPS: Final = ("staging-orphans", "replacements", "object-orphans", "multiparts")
+_LEFTOVERS: Final = "direct-leftovers"
 _TRIES: Final = 3
 
 
@@ -90,9 +91,14 @@ class Scene:
             self.delivery_id = self.redis.bell.delivered.pop(0)
             self.factory.services.deliveries.deliver(self.delivery_id)
 
+    def adopt(self) -> None:
+        """Look for what lies in the store and was never said to be complete."""
+        self.factory.services.adoption.round()
+
     def sweep(self) -> bool:
         """Run the sweeps; say whether one of them waits to see something a second time."""
-        results = [self.factory.services.sweeps.run(name) for name in _SWEEPS]
+        names = (_LEFTOVERS, *_SWEEPS) if self.kind.is_direct else _SWEEPS
+        results = [self.factory.services.sweeps.run(name) for name in names]
         return any(result.get("waiting") for result in results)
 
 
@@ -150,4 +156,5 @@ _WORKS: Final[Mapping[str, Callable[[Scene], object]]] = {
     "work": Scene.work,
     "ring": Scene.ring,
     "sweep": Scene.sweep,
+    "adopt": Scene.adopt,
 }

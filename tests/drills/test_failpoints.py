@@ -17,12 +17,16 @@ TEETH = [
     ("intents-not-written", "wrong/work:objects.put_part#1/after/exit/once", "I3"),
     ("objects-left", "wrong/work:objects.put_part#1/after/exit/once", "I3"),
     ("no-reconciler", "text/work:records.begin#3/before/exit/once", "I5"),
+    ("sent-cleared-early", "direct/work:records.commit#*/before/exit/once", "I1"),
+    ("etags-forgotten", "spoiled/open:records.begin#1/before/away/once", "I5"),
+    ("leftovers-kept", "parted/work:objects.delete_seen#1/before/exit/once", "I3"),
+    ("nobody-adopts", "adopted/send-0:client.send#1/after/exit/once", "I5"),
     ("room-not-released", "cancelled/cancel:staging.clear#1/after/exit/once", "I8"),
     ("unfenced", "text/work:records.begin#3/before/robbed/once", "I10"),
 ]
 
 
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(3 * 3600)
 def test_no_fault_at_any_point_loses_doubles_or_strands_anything(
     seed: int, *, is_long: bool
 ) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.errors import AppError, NotFound
+from shared.model.direct import Direct
 from shared.model.lifecycle import JobState, UploadState
 from shared.model.upload import Upload
 from shared.ports import ObjectStore
@@ -18,11 +19,13 @@ _HOLDING: Final = frozenset(
 )
 _ENDS: Final = {
     "wrong": JobState.REJECTED,
+    "spoiled": JobState.REJECTED,
     "cancelled": None,
     "recalled": JobState.CANCELLED,
 }
 _SAID: Final = {
     "wrong": ["file.rejected"],
+    "spoiled": ["file.rejected"],
     "cancelled": [],
     "recalled": [],
     "deleted": ["file.deleted", "file.ready"],
@@ -61,8 +64,11 @@ def staged(scene: Scene) -> Iterator[str]:
     with factory.records.read() as rows:
         upload = rows.uploads.find(client.upload_id)
         chunks = rows.chunks.of(client.upload_id)
+        direct = rows.direct.find(client.upload_id)
     if upload is None or upload.state not in _HOLDING:
         return
+    if direct is not None:
+        yield from _not_sent(scene, upload, direct)
     by_number: dict[int, bytes] = {}
     for chunk in chunks:
         try:
@@ -72,6 +78,20 @@ def staged(scene: Scene) -> Iterator[str]:
             continue
         by_number[chunk.number] = by_number.get(chunk.number, b"") + body
     yield from _not_kept(scene, upload, by_number)
+
+
+def _not_sent(scene: Scene, upload: Upload, direct: Direct) -> Iterator[str]:
+    """I1 of what never passed us: what was sealed lies in the store, the very bytes."""
+    if upload.state is UploadState.RECEIVING or "spoil" in scene.told.answers():
+        return
+    objects = scene.factory.objects
+    try:
+        there = b"".join(objects.read(direct.key, 0, upload.received, etag=direct.etag))
+    except AppError as error:
+        yield f"I1: what was sent of {upload.id} was sealed and is not there: {error}"
+        return
+    if there != scene.client.content:
+        yield f"I1: what was sealed of {upload.id} is not what was sent"
 
 
 def _not_kept(scene: Scene, upload: Upload, by_number: dict[int, bytes]) -> Iterator[str]:
@@ -102,7 +122,8 @@ def _entry(scene: Scene) -> Entry:
     client, answers = scene.client, scene.told.answers()
     entry = Entry(scene.kind.name, digest(client.content), len(client.content), client.upload_id)
     entry.chunks = {int(each[4:]) for each in answers if each.startswith("put-")}
-    entry.sealed = bool(answers.keys() & {"complete", "submit"})
+    last = "send-0" if scene.kind.is_adopted else "complete"
+    entry.sealed = bool(answers.keys() & {last, "submit"})
     entry.cancelled = not scene.kind.is_file
     return entry
 
@@ -113,6 +134,8 @@ def _left(scene: Scene, judge: PortJudge) -> Iterator[str]:
     for path in scene.factory.staged():
         if path.name not in known:
             yield f"I3: {path.name} in staging belongs to no chunk"
+    for row in judge.rows("SELECT key FROM direct"):
+        yield f"I3: the row of what was sent to {row['key']} is there for ever"
     for row in judge.rows("SELECT key, state FROM objects WHERE state != 'linked'"):
         yield f"I3: the row of object {row['key']} is {row['state']} for ever"
 

@@ -54,6 +54,7 @@ from shared.services.webhooks import WebhookService
 from shared.wiring import Services
 from tests.support.builders import a_webhook
 from tests.support.messes import RULES as SWEEP_RULES
+from tests.support.straight import StraightObjects
 from tests.support.workshop import ALICE, Bytes, EmptyBoard, RecordingDispatcher
 from worker.processing import Processing
 
@@ -249,7 +250,7 @@ def a_factory(
     screening = Screening(_PROFILES, _SNIFFER, uploads.allow_empty)
     jobs = JobService(records, board, bell, clock)
     files = FileService(records, store, board, bell, events, clock)
-    straight = store if isinstance(store, S3Objects) else None
+    straight = store if isinstance(store, S3Objects | StraightObjects) else None
     direct = DirectService(records, store, straight, jobs)
     receiving = UploadService(records, staging, screening, jobs, direct, clock, uploads)
     sweeper = Sweeper(
