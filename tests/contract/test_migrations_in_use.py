@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from shared.errors import Unavailable
 from tests.contract.test_migrations import differences
 from tests.support import servers
 from tests.support.old_release import OldRelease, at_work
+from tests.support.races import at_once
 from tests.support.waiting import eventually
 
 OLD = "0004"
@@ -101,12 +103,8 @@ def test_a_migration_that_was_killed_while_it_built_an_index_is_repeated(
 def test_of_two_hosts_that_start_while_it_is_in_use_one_migrates(postgres_url: str) -> None:
     migrate(postgres_url, OLD)
 
-    with (
-        at_work(postgres_url) as release,
-        migrating(postgres_url) as one,
-        migrating(postgres_url) as other,
-    ):
-        assert (one.wait(30), other.wait(30)) == (0, 0)
+    with at_work(postgres_url, clients=2) as release:
+        at_once([partial(migrate, postgres_url)] * 2)
 
     assert differences(postgres_url) == []
     assert what_is_wrong(postgres_url, release) == []
