@@ -42,7 +42,7 @@ VERBS: Final = {
     "complete": (
         _UPLOAD,
         "UPDATE uploads SET state = 'sealed' WHERE id = :id AND state = 'receiving'",
-        "SELECT * FROM chunks WHERE upload_id = :id",
+        'SELECT upload_id, number, "offset", length, crc64, name FROM chunks WHERE upload_id = :id',
         (
             "INSERT INTO jobs (id, upload_id, tenant, owner, kind, state, done, total, attempts, outages,"
             " fence, version, due_at, created_at, updated_at)"
@@ -54,7 +54,7 @@ VERBS: Final = {
         "UPDATE uploads SET state = 'processing' WHERE id = :id AND state = 'sealed'",
         "UPDATE jobs SET state = 'running', fence = fence + 1 WHERE id = :id AND state = 'queued'",
         _UPLOAD,
-        "SELECT * FROM chunks WHERE upload_id = :id",
+        'SELECT upload_id, number, "offset", length, crc64, name FROM chunks WHERE upload_id = :id',
     ),
     "publish": (
         "UPDATE uploads SET state = 'ready' WHERE id = :id AND state = 'processing'",

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from shared.adapters.migrate_online import add_column, create_index, create_table
+
 revision = "0010"
 down_revision = "0007"
 branch_labels = None
@@ -10,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    create_table(
         "resumables",
         sa.Column("upload_id", sa.String(36), nullable=False),
         sa.Column("secret_sha256", sa.String(64), nullable=False),
@@ -24,7 +26,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_resumables")),
     )
-    op.create_table(
+    create_table(
         "joins",
         sa.Column("upload_id", sa.String(36), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
@@ -34,9 +36,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("upload_id", "position", name=op.f("pk_joins")),
     )
-    op.create_index(op.f("ix_joins_part_id"), "joins", ["part_id"])
-    op.add_column("chunks", sa.Column("home", sa.String(36), nullable=True))
-    op.create_index(op.f("ix_chunks_home"), "chunks", ["home"])
+    create_index(op.f("ix_joins_part_id"), "joins", ["part_id"])
+    add_column("chunks", sa.Column("home", sa.String(36), nullable=True))
+    create_index(op.f("ix_chunks_home"), "chunks", ["home"])
 
 
 def downgrade() -> None:
