@@ -133,7 +133,6 @@ def embed(
 def _for_every_copy(ports: Ports, folder: DataFolder) -> dict[str, str]:
     return {
         "PORT": str(ports.web),
-        "BASE_URL": f"http://127.0.0.1:{ports.web}",
         "DATABASE_URL": f"sqlite:///{folder.database}",
         "REDIS_URL": f"redis://127.0.0.1:{ports.redis}/0",
         "STAGING_DIR": str(folder.staging),

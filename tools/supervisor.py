@@ -105,7 +105,8 @@ def _announce(
     embedded: Embedded, environment: Mapping[str, str], voice: Voice, took: float
 ) -> None:
     settings = embedded.variables
-    base, user = settings["BASE_URL"], settings["FLOWER_BASIC_AUTH"].partition(":")[0]
+    base = settings.get("BASE_URL", embedded.web(""))
+    user = settings["FLOWER_BASIC_AUTH"].partition(":")[0]
     voice.plain(f"""
   API       {base}/api/v1
   docs      {base}/docs

@@ -38,6 +38,8 @@ accesslog = None
 errorlog = "-"
 loglevel = "warning"
 limit_request_line = 8190
-forwarded_allow_ips = "127.0.0.1"
+secure_scheme_headers: dict[
+    str, str
+] = {}  # TRUSTED_PROXIES says who is believed, to the application
 http_parser = "python"  # the other one could wait for more of a head than was waited for
 sendfile = False  # it would go past what the server still has to send

@@ -2,9 +2,12 @@
 
 import hashlib
 import random
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -13,6 +16,7 @@ from tests.support.api import Api
 from tests.support.cable import a_cable
 from tests.support.stack import Stack, a_stack
 from tests.support.tus import BODY, Tus, metadata
+from tests.support.waiting import eventually
 
 MIB = 1024**2
 SIZE = 200 * MIB
@@ -31,7 +35,7 @@ def large(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def copy() -> Iterator[Stack]:
     with a_stack(CHUNK_SIZE=str(CHUNK)) as running:
         yield running
@@ -61,3 +65,59 @@ def test_a_large_file_arrives_and_a_cut_costs_one_chunk_at_most(copy: Stack, lar
         assert (
             Tus(api).job(url)["file"]["sha256"] == hashlib.file_digest(file, "sha256").hexdigest()
         )
+
+
+def test_who_comes_back_goes_on_while_the_old_request_hangs(copy: Stack, large: Path) -> None:
+    content = large.read_bytes()[: 3 * CHUNK]
+    tus = Tus(Api(copy.base_url, copy.token("alice")))
+    url = tus.create(len(content), Upload_Metadata=metadata(filename="large.txt"))
+    with hanging(url, len(content)) as old:
+        old.sendall(content[: CHUNK + 1000])
+        assert eventually(lambda: tus.offset(url) == CHUNK, 10)
+
+        tus.sent(url, content[CHUNK : 2 * CHUNK], CHUNK)
+        old.sendall(b"x" * (len(content) - CHUNK - 1000))  # now it wakes up, with other bytes
+        refused = old.recv(65536)
+        tus.sent(url, content[2 * CHUNK :], 2 * CHUNK)
+
+    assert refused.startswith(b"HTTP/1.1 409 ")
+    assert tus.job(url)["file"]["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def hanging(url: str, length: int) -> Iterator[socket.socket]:
+    """A PATCH from the start that says how long it is, and has sent nothing yet."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as line:
+        head = (
+            f"PATCH {parts.path} HTTP/1.1",
+            f"Host: {parts.netloc}",
+            "Tus-Resumable: 1.0.0",
+            "Upload-Offset: 0",
+            f"Content-Type: {BODY}",
+            f"Content-Length: {length}",
+        )
+        line.sendall("\r\n".join((*head, "", "")).encode())
+        yield line
+
+
+def test_the_address_is_that_of_the_proxy_in_front_if_it_is_trusted() -> None:
+    forwarded = {
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "files.example",
+        "X-Forwarded-Prefix": "/up",
+    }
+    named = {key.replace("-", "_"): value for key, value in forwarded.items()}
+    with a_stack(TRUSTED_PROXIES="1") as trusting:
+        tus = Tus(Api(trusting.base_url, trusting.token("alice")))
+        answer = tus.ask("POST", "/tus/", Upload_Length="5", **named)
+        assert answer.headers["Location"].startswith("https://files.example/up/tus/")
+
+
+def test_what_strangers_say_of_proxies_is_not_believed(copy: Stack) -> None:
+    tus = Tus(Api(copy.base_url, copy.token("alice")))
+
+    said = {"X_Forwarded_Host": "evil.example", "X_Forwarded_Proto": "https"}
+    answer = tus.ask("POST", "/tus/", Upload_Length="5", **said)
+
+    assert answer.headers["Location"].startswith(f"{copy.base_url}/tus/")

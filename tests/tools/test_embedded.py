@@ -37,7 +37,6 @@ def test_nothing_configured_embeds_everything() -> None:
 def test_every_port_follows_from_one() -> None:
     found = embedding({"PORT": "9000"})
 
-    assert found.variables["BASE_URL"] == "http://127.0.0.1:9000"
     assert found.variables["REDIS_URL"] == "redis://127.0.0.1:9001/0"
     assert found.variables["FLOWER_URL"] == "http://127.0.0.1:9002"
     assert found.variables["S3_ENDPOINT_URL"] == "http://127.0.0.1:9010"
