@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -12,6 +12,7 @@ from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
 from shared.model.upload import NewUpload, Transfer
 from shared.ports import Answer
+from shared.services.joining import Parts
 from shared.wiring import Services
 from tests.drills.kinds import Kind
 from tests.drills.load import digest, pieces
@@ -24,6 +25,7 @@ CALLER: Final = Caller(
 )
 _KEY: Final = "drilled"
 _BARE: Final = Layout("{name}")
+_OPENING: Final = ("open", "submit", "begin", "join")
 _BASE: Final = -1  # the seed of what is replaced
 
 
@@ -75,7 +77,7 @@ class Client:
     @property
     def upload_id(self) -> str | None:
         answers = self.told.answers()
-        first = answers.get("open") or answers.get("submit")
+        first = next((answers[each] for each in _OPENING if each in answers), None)
         return None if first is None else str(first["upload_id"])
 
     def piece(self, number: int) -> bytes:
@@ -147,6 +149,35 @@ class Client:
             self.services.chunks.append(CALLER, self._there(), there, Bytes(body))
         return {"received": there + len(body)}
 
+    def _begin(self, which: str) -> dict[str, Any]:
+        """Open an upload that goes on at its offset."""
+        del which
+        new = NewUpload(self.kind.filename, len(self.content), transfer=Transfer.STREAM)
+        new = replace(new, sha256=self._sha256())
+        return {"upload_id": self.services.resuming.open(CALLER, new, None).upload_id}
+
+    def _patch(self, which: str) -> dict[str, Any]:
+        """Ask for the offset and go on from there; a client that finds all there is content."""
+        standing = self.services.resuming.status(CALLER, self._there())
+        there = standing.offset or 0
+        body = self.content[there : (int(which) + 1) * self.kind.chunk_size]
+        if body:
+            self.services.resuming.append(CALLER, standing.upload, there, Bytes(body))
+        return {"received": there + len(body)}
+
+    def _part(self, which: str) -> dict[str, Any]:
+        body = self.piece(int(which))
+        new = NewUpload("upload", len(body), transfer=Transfer.PART)
+        return {"part": self.services.resuming.open(CALLER, new, None, Bytes(body)).upload_id}
+
+    def _join(self, which: str) -> dict[str, Any]:
+        del which
+        answers = self.told.answers()
+        parts = [answers[f"part-{number}"]["part"] for number in range(self.kind.parts)]
+        new = NewUpload(self.kind.filename, sha256=self._sha256())
+        opened = self.services.resuming.join(CALLER, new, None, Parts(parts, "final;…"))
+        return {"upload_id": opened.upload_id}
+
     def _complete(self, which: str) -> dict[str, Any]:
         del which
         return {"job_id": self.services.uploads.complete(CALLER, self._there()).id}
@@ -193,6 +224,10 @@ _REQUESTS: Final[Mapping[str, Callable[[Client, str], dict[str, Any]]]] = {
     "send": Client._send,
     "spoil": Client._spoil,
     "append": Client._append,
+    "begin": Client._begin,
+    "patch": Client._patch,
+    "part": Client._part,
+    "join": Client._join,
     "complete": Client._complete,
     "submit": Client._submit,
     "cancel": Client._cancel,

@@ -36,6 +36,15 @@ class Kind:
         return "spoil" in self.operations
 
     @property
+    def opens_anew(self) -> bool:
+        """Say whether a repeat opens another upload: tus has no idempotency keys."""
+        return "begin" in self.operations or self.parts > 0
+
+    @property
+    def parts(self) -> int:
+        return sum(each.startswith("part-") for each in self.operations)
+
+    @property
     def has_parts(self) -> bool:
         return "send-1" in self.operations
 
@@ -86,6 +95,8 @@ KINDS: Final[dict[str, Kind]] = {
             1024**2,
             replaces=True,
         ),
+        Kind("resumed", ("begin", "patch-0", "patch-1", *_AFTER), chunk_size=1700),
+        Kind("joined", ("part-1", "part-0", "part-2", "join", *_AFTER), chunk_size=_LARGE),
         Kind("direct", ("open", "send-0", "complete", *_AFTER), is_direct=True),
         Kind(
             "parted",

@@ -23,6 +23,7 @@ SABOTAGES: Final[dict[str, Callable[[], None]]] = {
     "board-goes-back": jobs.board_goes_back,
     "any-answer-is-good": jobs.any_answer_is_good,
     "cut-bodies-taken": jobs.cut_bodies_taken,
+    "sealed-afterwards": jobs.sealed_afterwards,
     **sabotages_bytes.SABOTAGES,
     "no-verification": parts.no_verification,
     "outage-costs-an-attempt": parts.outage_costs_an_attempt,

@@ -80,6 +80,27 @@ def any_answer_is_good() -> None:
     deliveries._error = lambda answer: None
 
 
+def sealed_afterwards() -> None:
+    """A stream that is all here is sealed in a transaction of its own, after the last byte's."""
+    from shared.services.joining import queued
+    from shared.services.resuming import ResumeService
+
+    append = ResumeService.append
+
+    def late(self: ResumeService, caller: Any, upload: Any, *said: Any, **more: Any) -> Any:
+        receipt = append(self, caller, upload, *said, **more)
+        with self.records.begin() as rows:
+            now = rows.uploads.find(upload.id)
+            is_whole = now is not None and now.received == now.size
+            job = queued(rows, upload.id, self.jobs) if is_whole else None
+        if job is not None:
+            self.jobs.announce(job)
+        return receipt
+
+    ResumeService._arrived = lambda self, rows, upload: None  # type: ignore[method-assign]
+    ResumeService.append = late  # type: ignore[method-assign]
+
+
 def cut_bodies_taken() -> None:
     """What came of a body is taken for all of it."""
     from shared.errors import BodyCut

@@ -21,6 +21,7 @@ TEETH = [
     ("etags-forgotten", "spoiled/open:records.begin#1/before/away/once", "I5"),
     ("leftovers-kept", "parted/work:objects.delete_seen#1/before/exit/once", "I3"),
     ("nobody-adopts", "adopted/send-0:client.send#1/after/exit/once", "I5"),
+    ("sealed-afterwards", "resumed/patch-1:records.commit#1/after/exit/once", "I5"),
     ("room-not-released", "cancelled/cancel:staging.clear#1/after/exit/once", "I8"),
     ("unfenced", "text/work:records.begin#3/before/robbed/once", "I10"),
 ]
