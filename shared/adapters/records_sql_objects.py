@@ -68,6 +68,18 @@ class SqlObjectRows:
         )
         return self._select(or_(deleting, abandoned), limit)
 
+    def unfinished(self, older_than: timedelta, limit: int) -> list[ObjectRecord]:
+        is_old = objects.c.updated_at <= db_now(-older_than)
+        return self._select(and_(objects.c.state == ObjectState.DELETING, is_old), limit)
+
+    def retake(self, key: str, upload_id: str) -> bool:
+        if self.needed(key, upload_id):
+            return False
+        return self._mark([key], ObjectState.DELETING, _is_deleting(upload_id)) == 1
+
+    def emptied(self, key: str, upload_id: str) -> None:
+        self._mark([key], ObjectState.INTENDED, _is_deleting(upload_id))
+
     def needed(self, key: str, upload_id: str) -> bool:
         needed = or_(
             exists().where(files.c.key == key),
@@ -147,6 +159,10 @@ class SqlObjectRows:
         statement = select(objects).where(where).order_by(objects.c.updated_at).limit(limit)
         found = self._connection.execute(statement).mappings()
         return [value(row, ObjectRecord, state=ObjectState(row["state"])) for row in found]
+
+
+def _is_deleting(upload_id: str) -> ColumnElement[bool]:
+    return and_(objects.c.upload_id == upload_id, objects.c.state == ObjectState.DELETING)
 
 
 def _has_heir_at_work() -> ColumnElement[bool]:

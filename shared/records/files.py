@@ -125,6 +125,21 @@ class ObjectRows(Protocol):
         """
         ...
 
+    def unfinished(self, older_than: timedelta, limit: int) -> list[ObjectRecord]:
+        """Return what is deleting and was marked so that long ago: who did it has not come far."""
+        ...
+
+    def retake(self, key: str, upload_id: str) -> bool:
+        """Mark what is deleting anew; False when it is not, or is needed after all."""
+        ...
+
+    def emptied(self, key: str, upload_id: str) -> None:
+        """Note that what was deleting is gone, and let nobody else have the key before the grace.
+
+        It is an intent of an upload that has ended: what may yet come there is swept by its row.
+        """
+        ...
+
     def needed(self, key: str, upload_id: str) -> bool:
         """Say whether a file refers to the object, or its upload may still be worked on."""
         ...

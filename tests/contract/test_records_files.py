@@ -395,6 +395,26 @@ def test_what_is_linked_is_never_stale_and_what_is_deleting_at_once_if_nobody_el
     assert len(rows.objects.stale(NOW, 1)) == 1
 
 
+def test_what_is_deleting_is_tried_again_and_held_once_it_is_gone(rows: Transaction) -> None:
+    for key in ("a.txt", "b.txt"):
+        rows.objects.intend(key, "one")
+    rows.objects.deleting(["a.txt"], "one")
+
+    assert [record.key for record in rows.objects.unfinished(NOW, 10)] == ["a.txt"]
+    assert rows.objects.unfinished(HOUR, 10) == []
+    asked = [("a.txt", "one"), ("a.txt", "two"), ("b.txt", "one"), ("nothing", "one")]
+    assert [rows.objects.retake(*each) for each in asked] == [True, False, False, False]
+    rows.objects.emptied("a.txt", "two")
+    assert states(rows, "a.txt")["a.txt"][1] is ObjectState.DELETING
+    rows.objects.emptied("a.txt", "one")
+    assert states(rows, "a.txt")["a.txt"][1] is ObjectState.INTENDED
+    assert not rows.objects.intend("a.txt", "two")
+    assert "a.txt" in [record.key for record in rows.objects.stale(NOW, 10)]
+    rows.objects.deleting(["a.txt"], "one")
+    file = rows.files.add(a_file(key="a.txt"), None)
+    assert not rows.objects.retake(file.key, "one")
+
+
 def test_what_another_upload_has_by_now_is_neither_marked_nor_freed(rows: Transaction) -> None:
     rows.objects.intend("key", "two")
 

@@ -18,13 +18,14 @@ from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
 from shared.model.upload import NewUpload
 from shared.ports import ObjectStore
+from shared.services.forgetting import forget
 from shared.services.sweeping import SweepService
 from tests.support import servers, weather
 from tests.support.factory import Factory, a_factory
 from tests.support.late import Counting, Frozen, as_store
 from tests.support.pictures import a_png
 from tests.support.races import at_once
-from tests.support.weather import Weather, impatient
+from tests.support.weather import Call, Weather, impatient
 from tests.support.workshop import ALICE
 
 BARE = Layout("{name}")
@@ -115,6 +116,79 @@ def test_a_name_is_taken_until_a_deletion_that_was_not_answered_is_too_old_to_co
     assert ready(far, b"the second").state is JobState.SUCCEEDED
 
 
+def test_what_an_outage_kept_is_gone_minutes_after_it_and_its_name_is_held(
+    far: Factory, sky: Weather
+) -> None:
+    first, other = ready(far, b"the first"), ready(far, b"another", "other.txt")
+    sky.brings(weather.nothing_is_done, times=None)
+
+    remove(far, first)
+    remove(far, other)
+    early = patient(far).run("deletions")
+    minutes_pass(far)
+    silent = patient(far).run("deletions")
+    sky.clears()
+    there = far.keys()
+    minutes_pass(far)
+    late = patient(far).run("deletions")
+
+    assert (early["seen"], silent["seen"], silent["failed"]) == (0, 1, 1)
+    assert (there, late["removed"], far.keys()) == ({"notes.txt", "other.txt"}, 2, set())
+    with pytest.raises(NameTaken):
+        far.services.uploads.open(ALICE, NewUpload("notes.txt", layout=BARE))
+    far.shift("objects", "updated_at", -2 * DAY, upload_id=first.upload_id)
+    patient(far).run("object-orphans")
+    assert ready(far, b"the second").state is JobState.SUCCEEDED
+
+
+def test_a_deletion_that_is_tried_again_takes_nothing_from_the_next_of_that_name(
+    factory: Factory,
+) -> None:
+    first = ready(factory, b"the first")
+    with factory.records.begin() as rows:
+        forget(rows, [file_of(factory, first)])
+    minutes_pass(factory)
+    frozen = Frozen(factory.objects)
+    frosty = SweepService(replace(factory.services.sweeps.sweeper, objects=as_store(frozen)))
+    jobs: list[Job] = []
+
+    def others() -> None:
+        factory.services.sweeps.run("object-orphans")
+        jobs.append(ready(factory, b"the second"))
+
+    frozen.meanwhile(lambda: frosty.run("deletions"), others)
+    minutes_pass(factory)
+    factory.services.sweeps.run("deletions")
+
+    assert factory.content(file_of(factory, jobs[0]).key) == b"the second"
+    (row,) = factory.query("SELECT upload_id, state FROM objects")
+    assert dict(row) == {"upload_id": jobs[0].upload_id, "state": "linked"}
+
+
+def test_what_the_store_refuses_to_delete_is_tried_each_minute_and_after_an_hour_each_hour(
+    far: Factory, sky: Weather
+) -> None:
+    first = ready(far, b"the first")
+    sky.brings(weather.an_error(403, "AccessDenied"), to=deletes, times=None)
+    remove(far, first)
+
+    def tried() -> int:
+        return int(patient(far).run("deletions")["failed"])
+
+    minutes_pass(far)
+    soon = [tried(), tried()]
+    minutes_pass(far)
+    soon.append(tried())
+    far.shift("sightings", "first_seen_at", -timedelta(hours=2), kind="deletion")
+    minutes_pass(far)
+    late = [tried()]
+    far.shift("objects", "updated_at", -timedelta(hours=1), upload_id=first.upload_id)
+    late.append(tried())
+
+    assert (soon, late) == ([1, 0, 1], [0, 1])
+    assert far.keys() == {"notes.txt"}
+
+
 def test_what_became_another_s_while_it_was_swept_stays(factory: Factory) -> None:
     first = ready(factory, b"the first")
     with factory.records.begin() as rows:
@@ -166,8 +240,8 @@ def test_to_remove_a_file_costs_two_requests_more_where_its_key_is_used_again(
     assert (far.keys(), far.query("SELECT * FROM objects")) == (set(), [])
 
 
-def ready(factory: Factory, content: bytes) -> Job:
-    job = factory.run(factory.received(content, layout=BARE))
+def ready(factory: Factory, content: bytes, filename: str = "notes.txt") -> Job:
+    job = factory.run(factory.received(content, filename, layout=BARE))
     assert job.state is JobState.SUCCEEDED, job.error
     return job
 
@@ -183,6 +257,15 @@ def remove(factory: Factory, job: Job, objects: ObjectStore | None = None) -> No
     files = replace(factory.services.files, objects=objects or factory.objects)
     with suppress(NotFound):
         files.delete(ALICE, job.upload_id, hard=True)
+
+
+def minutes_pass(factory: Factory) -> None:
+    """Let the rows of what is deleting be of two minutes ago."""
+    factory.shift("objects", "updated_at", -timedelta(minutes=2), state="deleting")
+
+
+def deletes(call: Call) -> bool:
+    return call.method == "DELETE"
 
 
 def patient(factory: Factory) -> SweepService:

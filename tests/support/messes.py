@@ -23,6 +23,7 @@ from shared.services.describing import Describing
 from shared.services.direct import DirectService
 from shared.services.events import Events
 from shared.services.files import FileService
+from shared.services.forgetting import forget
 from shared.services.jobs import JobService
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper, SweepRules
@@ -248,6 +249,13 @@ def _staging_orphan(premises: Premises) -> None:
     premises.staged()
 
 
+def _deletion(premises: Premises) -> None:
+    file = premises.file()
+    with premises.shop.records.begin() as rows:
+        forget(rows, [file])
+    premises.age("objects", "updated_at", timedelta(minutes=2), upload_id=file.id)
+
+
 def _object_orphan(premises: Premises) -> None:
     claim = premises.claimed()
     premises.intent(claim)
@@ -288,6 +296,7 @@ MESSES: Final[Mapping[str, Callable[[Premises], None]]] = {
     "expired-uploads": _expired_upload,
     "failed-uploads": _failed_upload,
     "staging-orphans": _staging_orphan,
+    "deletions": _deletion,
     "object-orphans": _object_orphan,
     "multiparts": _multipart,
     "expired-files": _expired_file,

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.services.sweeps.audits import audit, reread
+from shared.services.sweeps.deletions import deletions
 from shared.services.sweeps.direct import direct_leftovers
 from shared.services.sweeps.files import deleted_files, expired_files, gateway_files
 from shared.services.sweeps.multiparts import multiparts
@@ -42,6 +43,12 @@ SWEEPS: Final = (
         timedelta(minutes=1),
         direct_leftovers,
         "what uploads straight to the store have left in its staging prefix",
+    ),
+    Sweep(
+        "deletions",
+        timedelta(minutes=1),
+        deletions,
+        "objects of files that were deleted for good while the store did not answer",
     ),
     Sweep(
         "object-orphans",
