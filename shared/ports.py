@@ -118,6 +118,10 @@ class ObjectStore(Protocol):
     does not answer raises `Unavailable`, as does a multipart upload that is gone: it has to begin again.
     """
 
+    @property
+    def gives_away(self) -> bool:
+        """Whether objects of public files are given to anybody; else `set_public` does nothing."""
+
     def put(
         self,
         key: str,

@@ -34,6 +34,8 @@ class DiskLinks:
     def url(self, key: str) -> str:
         return f"{self._base_url}/objects/{quote(key)}"
 
+    gives_away = False
+
     def set_public(self, key: str, *, is_public: bool) -> None:
         """Do nothing: a folder gives nothing to anybody."""
 

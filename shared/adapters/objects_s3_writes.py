@@ -143,6 +143,10 @@ class S3Writes:
         except NotFound:
             return
 
+    @property
+    def gives_away(self) -> bool:
+        return self._place.public_acl
+
     def set_public(self, key: str, *, is_public: bool) -> None:
         self._acls.put(key, is_public=is_public)
 

@@ -13,7 +13,7 @@ from shared.model.file import File
 from shared.model.webhook import EventType
 from shared.services.files import FileService
 from shared.services.finding import find_file
-from shared.services.opening import agree
+from shared.services.opening import agree, close
 from shared.services.screening import Screening
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,8 @@ class ChangeService:
         caller.require(Scope.FILES_WRITE)
         is_public = said.get("is_public")
         if is_public is False:
-            # The store first: a row must not say of a file that it is private which is not.
-            file = self.files.find(caller, file_id)
-            self.files.objects.set_public(file.key, is_public=False)
+            for outage in close(self.files.objects, [self.files.find(caller, file_id)]).values():
+                raise outage
         with self.files.records.begin() as rows:
             file = find_file(rows, caller, file_id)
             changed = rows.files.change(file_id, **self._columns(file, said, rows.now()))

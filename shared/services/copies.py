@@ -30,6 +30,7 @@ from shared.services.drafting import UploadRules, claimed_key, named
 from shared.services.files import FileService, lost
 from shared.services.finding import looked_up
 from shared.services.forgetting import keys_of
+from shared.services.purging import purge
 from shared.services.screening import Screening
 
 log = logging.getLogger(__name__)
@@ -177,7 +178,7 @@ class CopyService:
                 rows.objects.deleting(keys_of(copy), copy.id)
             # What had no answer may yet be done: the sweep comes later.
             if not isinstance(refusal, Unavailable):
-                self.files.purge(copy)
+                purge(self.files.records, self.files.objects, copy)
 
 
 def _reserve(rows: Transaction, copy: File) -> None:

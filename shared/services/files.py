@@ -17,7 +17,9 @@ from shared.ports import Board, Clock, Dispatcher, ObjectStore
 from shared.records import Records
 from shared.services.events import Events
 from shared.services.finding import find_file, is_id
-from shared.services.forgetting import Refusals, being_replaced, forget, keys_of, unreplaced
+from shared.services.forgetting import Refusals, being_replaced, forget, unreplaced
+from shared.services.opening import agree, close
+from shared.services.purging import purge
 
 SHORTEST_LINK: Final = timedelta(seconds=1)
 LONGEST_LINK: Final = timedelta(days=7)  # what SigV4 allows
@@ -184,8 +186,34 @@ class FileService:
             raise refusal
 
     def delete_many(self, caller: Caller, file_ids: Sequence[str], *, hard: bool) -> Refusals:
-        """Delete files as `delete` does, in one transaction; return what speaks against the others."""
+        """Delete files as `delete` does, in one transaction; return what speaks against the others.
+
+        What the store gives to anybody is closed first: a file that can't be stays in sight.
+        """
         caller.require(Scope.FILES_DELETE)
+        open_ones = [] if hard else self._given_away(caller, file_ids)
+        refused = close(self.objects, open_ones)
+        try:
+            these = [each for each in file_ids if each not in refused]
+            return refused | self._deleted(caller, these, hard=hard)
+        finally:  # it may have been opened meanwhile, or not be hidden after all
+            with suppress(Unavailable):
+                for file in open_ones:
+                    agree(self.records, self.objects, file.key)
+
+    def _given_away(self, caller: Caller, file_ids: Sequence[str]) -> list[File]:
+        if not self.objects.gives_away:
+            return []
+        with self.records.read() as rows:
+            return [
+                file
+                for file in rows.files.many([each for each in file_ids if is_id(each)])
+                if caller.sees(tenant=file.tenant, owner=file.owner)
+                and file.is_public
+                and not file.is_hidden(rows.now)
+            ]
+
+    def _deleted(self, caller: Caller, file_ids: Sequence[str], *, hard: bool) -> Refusals:
         with self.records.begin() as rows:
             now = rows.now()
             found = [
@@ -206,7 +234,7 @@ class FileService:
             log.info("s3_file_deleted", extra={"file_id": file_id, "hard": hard})
         # The rows are gone, so the files are; objects that are left have their mark and a sweep.
         with suppress(Unavailable):
-            self.purge(*removed)
+            purge(self.records, self.objects, *removed)
         missing: Refusals = {each: NotFound("file") for each in file_ids if each not in ids}
         return missing | {file.id: being_replaced() for file in found if file.id not in ids}
 
@@ -215,29 +243,6 @@ class FileService:
         self.board.forget([job.id for job in jobs])
         for delivery_id in owed:
             self.dispatcher.deliver(delivery_id)
-
-    def purge(self, *files: File) -> None:
-        """Delete the objects of files, then their records: for whoever removed their rows, once.
-
-        What is not surely gone keeps its record, and with it its key, until the sweep has looked.
-        """
-        owners = {key: file.id for file in files for key in keys_of(file)}
-        # No other upload ever has a key with this one's id in it.
-        gone = [key for key, file_id in owners.items() if file_id in key]
-        if gone:
-            self.objects.delete(gone)
-        others = owners.keys() - set(gone)
-        gone += [key for key in others if self._remove(key, owners[key])]
-        if gone:
-            with self.records.begin() as rows:
-                rows.objects.drop(gone, *(file.id for file in files))
-
-    def _remove(self, key: str, upload_id: str) -> bool:
-        """Delete the upload's object; False when another must not have the key yet."""
-        found = self.objects.find(key)
-        if found is None or found.upload_id != upload_id:
-            return True
-        return self.objects.delete_seen(found)
 
 
 def lost(key: str) -> ObjectLost:

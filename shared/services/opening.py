@@ -4,11 +4,11 @@ Invariant: whoever writes to the store looks afterwards, and writes again unless
 the last to write has seen what is so, whatever others did meanwhile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
-from shared.errors import NotFound
+from shared.errors import NotFound, Unavailable
 from shared.model.file import File
 from shared.model.lifecycle import UploadState
 from shared.ports import ObjectStore
@@ -17,11 +17,29 @@ from shared.records import Records
 _BATCH: Final = 500
 
 
+def close(objects: ObjectStore, files: Sequence[File]) -> dict[str, Unavailable]:
+    """Take from strangers what the store gives them of these files, before their rows say so.
+
+    For a row must not say of a file that it is hidden or private which is not. Whoever asks lets the
+    store `agree` afterwards. Returns why it was not done, by the ids of the files.
+    """
+    kept: dict[str, Unavailable] = {}
+    for file in files if objects.gives_away else ():
+        try:
+            with suppress(NotFound):  # a lost object is the auditor's to tell
+                objects.set_public(file.key, is_public=False)
+        except Unavailable as outage:
+            kept[file.id] = outage
+    return kept
+
+
 def agree(records: Records, objects: ObjectStore, key: str) -> bool:
     """Give the object under this key to anybody, or to nobody, as its file or upload says.
 
-    False when there is none. Raises `Unavailable`.
+    False when there is none. A store that gives nothing away is not asked. Raises `Unavailable`.
     """
+    if not objects.gives_away:
+        return True
     done = None
     while True:
         found = objects.find(key)

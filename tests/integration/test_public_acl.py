@@ -172,6 +172,8 @@ def test_a_file_that_becomes_private_meanwhile_is_not_left_open(
 class Open:
     """A store that notes what it gives to anybody; before it first does, something else happens."""
 
+    gives_away = True
+
     def __init__(self, inner: ObjectStore) -> None:
         self._inner = inner
         self.keys: set[str] = set()
@@ -290,6 +292,60 @@ def test_a_public_file_that_is_restored_is_open_again_and_a_hidden_one_never_is(
 
         replace(factory.services.changes, files=files).restore(ALICE, file.id)
         assert store.keys == {file.key}
+
+
+def test_a_public_file_that_is_deleted_softly_is_closed_in_the_store(
+    generous: S3Place, tmp_path: Path
+) -> None:
+    with a_factory_before(generous, tmp_path) as factory:
+        file, other = published(factory, b"1"), published(factory, b"2", is_public=False)
+        assert readers(generous, file) == {"AllUsers"}
+
+        refused = factory.services.files.delete_many(ALICE, [file.id, other.id], hard=False)
+
+        assert (refused, readers(generous, file)) == ({}, set())
+
+
+def test_a_file_that_can_t_be_closed_is_not_deleted_and_keeps_no_other_from_it(
+    generous: S3Place, tmp_path: Path
+) -> None:
+    with weather_before(generous) as sky, a_factory_before(sky.place, tmp_path) as factory:
+        file, other = published(factory, b"1"), published(factory, b"2", is_public=False)
+        sky.brings(an_error(503, "SlowDown"), to=lambda call: "?acl" in call.path, times=None)
+
+        refused = factory.services.files.delete_many(ALICE, [file.id, other.id], hard=False)
+
+        assert {each: error.code for each, error in refused.items()} == {
+            file.id: "objects_unavailable"
+        }
+        assert factory.services.files.find(ALICE, file.id).deleted_at is None
+
+
+def test_a_file_that_was_deleted_while_it_was_opened_is_closed_again(tmp_path: Path) -> None:
+    with an_open_file(tmp_path) as (factory, store, file):
+        files = replace(factory.services.files, objects=as_store(store))
+        changes = replace(factory.services.changes, files=files)
+        store.meanwhile.append(lambda: files.delete(ALICE, file.id, hard=False))
+
+        changes.change(ALICE, file.id, {"is_public": True})
+
+        assert (store.meanwhile, store.keys) == ([], set())
+
+
+def test_without_acls_nobody_asks_the_store_about_a_public_file(
+    a_bucket: S3Place, tmp_path: Path
+) -> None:
+    with weather_before(a_bucket) as sky, a_factory_before(sky.place, tmp_path) as factory:
+        file = published(factory, b"hello")
+        services = factory.services
+        sky.calls.clear()
+
+        services.changes.change(ALICE, file.id, {"is_public": False})
+        services.changes.change(ALICE, file.id, {"is_public": True})
+        services.files.delete(ALICE, file.id, hard=False)
+        services.changes.restore(ALICE, file.id)
+
+        assert sky.calls == []
 
 
 def test_files_that_are_hidden_are_closed_before_the_setting_goes(tmp_path: Path) -> None:

@@ -1,14 +1,13 @@
 """Files whose time is over, and those that were deleted long enough ago to go for good."""
 
-from contextlib import suppress
 from datetime import timedelta
 
-from shared.errors import NotFound
 from shared.model.file import File
 from shared.model.predecessors import GATEWAY
 from shared.model.webhook import EventType
 from shared.services.forgetting import forget
-from shared.services.opening import agree
+from shared.services.opening import agree, close
+from shared.services.purging import purge
 from shared.services.sweeps.runs import Run, Sweeper
 
 
@@ -40,9 +39,8 @@ def gateway_files(sweeper: Sweeper, run: Run) -> None:
 def _expire(sweeper: Sweeper, file: File, *, of_age: bool = False) -> bool:
     if not file.is_public:
         return _hide(sweeper, file, of_age=of_age)
-    # The store first: nobody returns to what is hidden already.
-    with suppress(NotFound):  # a lost object is the auditor's to tell
-        sweeper.objects.set_public(file.key, is_public=False)
+    for outage in close(sweeper.objects, [file]).values():
+        raise outage  # nobody returns to what is hidden already
     try:
         return _hide(sweeper, file, of_age=of_age)
     finally:  # its end may have been put off, or another be in its place
@@ -86,5 +84,5 @@ def _remove(sweeper: Sweeper, file: File, age: timedelta) -> bool:
         gone = forget(rows, still)
         jobs = rows.jobs.of_uploads([each.id for each in gone])
     sweeper.board.forget([job.id for job in jobs])
-    sweeper.files.purge(*gone)
+    purge(sweeper.records, sweeper.objects, *gone)
     return bool(gone)
