@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
+from typing import Final
 
 from flask import Response, request
 from werkzeug.datastructures import ContentRange
@@ -12,8 +13,13 @@ from web.disposition import disposition, served_type
 from web.limits import hold_slot
 from web.services import services
 
+# What may be kept by whom, as `Cache-Control` says it.
+PRIVATE: Final = "private, no-cache"
+SHARED: Final = "public, max-age=300"
+SHARED_AND_ASKED_FOR: Final = "public, no-cache"  # another file may come into its place
 
-def file_response(file: File, *, attached: bool | None, shared_cache: bool = False) -> Response:
+
+def file_response(file: File, *, attached: bool | None, cache: str = PRIVATE) -> Response:
     """Stream a file, whole or the range that was asked for."""
     return stream(
         file.key,
@@ -22,7 +28,7 @@ def file_response(file: File, *, attached: bool | None, shared_cache: bool = Fal
         modified_at=file.created_at,
         content_type=served_type(file.content_type),
         content_disposition=disposition(file, attached=attached),
-        shared_cache=shared_cache,
+        cache=cache,
         file_id=file.id,
     )
 
@@ -35,7 +41,7 @@ def thumbnail_response(file: File, small: Thumbnail) -> Response:
         modified_at=file.created_at,
         content_type=small.content_type,
         content_disposition="inline",
-        shared_cache=False,
+        cache=PRIVATE,
         is_own_etag=False,
     )
 
@@ -48,7 +54,7 @@ def stream(
     modified_at: datetime,
     content_type: str,
     content_disposition: str,
-    shared_cache: bool,
+    cache: str,
     file_id: str | None = None,
     is_own_etag: bool = True,
 ) -> Response:
@@ -62,9 +68,7 @@ def stream(
     response.headers["Content-Disposition"] = content_disposition
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    response.headers["Cache-Control"] = (
-        "public, max-age=300" if shared_cache else "private, no-cache"
-    )
+    response.headers["Cache-Control"] = cache
     response.headers["Accept-Ranges"] = "bytes"
     response.content_length = size
     if not_modified(request, response) or request.method == "HEAD":

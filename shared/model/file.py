@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.model.predecessors import STORAGE
+
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
@@ -52,6 +54,14 @@ class File:
     deleted_at: datetime | None
     thumbnails: Sequence[Thumbnail] = ()
     number: int = 0
+
+    @property
+    def is_known_by_key(self) -> bool:
+        """Whether its public address is made of its key, as the storage service's addresses were.
+
+        Such an address ends in the name of the object, and is that of whatever file replaces it.
+        """
+        return self.profile == STORAGE and "/assets/" in self.key
 
     def is_hidden(self, now: Callable[[], datetime]) -> bool:
         """Say whether it is deleted or its time is over; `now` is asked only where it matters."""

@@ -7,7 +7,7 @@ from typing import Final
 from shared.model.media import TYPES, Category
 from shared.model.policy import MIB, Profile, tailored
 
-_STORAGE: Final = (
+_EXTENSIONS: Final = (
     *("jpg", "jpeg", "png", "gif", "webp"),
     *("mp3", "pcm", "mpeg", "mpga", "wav", "m4a", "opus", "webm"),
     *("mp4", "txt", "pdf"),
@@ -21,6 +21,7 @@ _NUMBERED: Final = (
 )
 _CHUNKED: Final = tuple(each.name for each in TYPES if each.category is Category.AUDIO)
 GATEWAY: Final = "gateway"
+STORAGE: Final = "storage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class GatewayRules:
 def profiles(default: Profile, gateway: GatewayRules) -> Mapping[str, Profile]:
     """Return the profiles of all predecessors, by name. Raises `ValueError` for unknown types."""
     return {
-        "storage": _storage(default),
+        STORAGE: _storage(default),
         "numbered": _at_most(50 * MIB, tailored(default, "numbered", types=_NUMBERED)),
         "chunked": tailored(default, "chunked", types=_CHUNKED),
         GATEWAY: _at_most(gateway.max_size, tailored(default, GATEWAY, types=gateway.types)),
@@ -43,7 +44,7 @@ def profiles(default: Profile, gateway: GatewayRules) -> Mapping[str, Profile]:
 
 def _storage(default: Profile) -> Profile:
     """Films of cameras are called .mp4 and are QuickTime inside; .mov stays outside."""
-    made = tailored(default, "storage", extensions=_STORAGE)
+    made = tailored(default, STORAGE, extensions=_EXTENSIONS)
     return replace(made, types=made.types | (default.types & {"video/quicktime"}))
 
 

@@ -15,13 +15,13 @@ from shared.model.job import JobStatus
 from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
 from shared.model.media import Category
+from shared.model.predecessors import STORAGE
 from shared.model.upload import NewUpload
 from shared.services.describing import Describing
 from shared.services.intake import BLOCK_BYTES
 from shared.services.jobs import JobService
 from shared.services.uploads import UploadService
 
-PROFILE: Final = "storage"
 CHAT: Final = "chat/1"
 _SPEECH, _IMAGE, _VIDEO = "tts", "image", "video"
 _WAIT_SECONDS: Final = 60.0
@@ -93,12 +93,12 @@ class AssetService:
             filename,
             content_type=asset.content_type,
             is_public=True,
-            profile=PROFILE,
+            profile=STORAGE,
             layout=layout_at(place, forced=asset.force_filename),
             replace=asset.replace,
         )
         source = BytesIO(content) if isinstance(content, bytes) else content
-        known = {"declared": asset.content_type, "profile": PROFILE}
+        known = {"declared": asset.content_type, "profile": STORAGE}
         with self.uploads.begin_submission(caller, filename, **known) as intake:
             while block := source.read(BLOCK_BYTES):
                 intake.write(block)

@@ -184,7 +184,8 @@ class Describing:
         return self.objects.url(file.key)
 
     def _own_url(self, file: File) -> str:
-        return f"{self.base_url}/public/{file.id}/{quote(file.filename, safe='')}"
+        place = f"{file.id}/{quote(file.filename, safe='')}"
+        return f"{self.base_url}/public/{quote(file.key) if file.is_known_by_key else place}"
 
     def _cdn_url(self, file: File) -> str | None:
         if self.cdn is None or file.deleted_at is not None:

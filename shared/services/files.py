@@ -16,7 +16,7 @@ from shared.model.webhook import EventType
 from shared.ports import Board, Clock, Dispatcher, ObjectStore
 from shared.records import Records
 from shared.services.events import Events
-from shared.services.finding import find_file, is_id
+from shared.services.finding import find_file, find_public, is_id
 from shared.services.forgetting import Refusals, being_replaced, forget, unreplaced
 from shared.services.opening import agree, close
 from shared.services.purging import purge
@@ -81,13 +81,10 @@ class FileService:
                 raise NotFound("file")
         return file
 
-    def public(self, file_id: str) -> File:
-        """Return a public file to anybody. Raises `NotFound` for all others."""
+    def public(self, place: str) -> File:
+        """Return the public file of this id, or of this key, to anybody. Raises `NotFound`."""
         with self.records.read() as rows:
-            file = rows.files.find(file_id) if is_id(file_id) else None
-            if file is None or not file.is_public or file.is_hidden(rows.now):
-                raise NotFound("file")
-            return file
+            return find_public(rows, place)
 
     def page(self, caller: Caller, query: FileQuery, *, counted: bool) -> FilePage:
         caller.require(Scope.FILES_READ)

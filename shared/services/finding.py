@@ -38,6 +38,18 @@ def find_file(rows: Transaction, caller: Caller, file_id: str, *, deleted: bool 
     return file
 
 
+def find_public(rows: Transaction, place: str) -> File:
+    """Return a public file by its id, or by its key where its address is made of that."""
+    if is_id(place):
+        file = rows.files.find(place)
+    else:
+        file = None if "\x00" in place else rows.files.keyed(place)
+        file = file if file is not None and file.is_known_by_key else None
+    if file is None or not file.is_public or file.is_hidden(rows.now):
+        raise NotFound("file")
+    return file
+
+
 def not_receiving(upload: Upload) -> NotReceiving:
     return NotReceiving(f"This upload is {upload.state}.", state=str(upload.state))
 

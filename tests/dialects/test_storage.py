@@ -255,8 +255,45 @@ def test_a_forced_name_is_given_again_to_who_says_that_it_replaces(client: Api, 
     body = enveloped(answer, 200)
 
     assert body["data"]["filename"] == name
+    assert body["data"]["url"] == first["data"]["url"]
     assert requests.get(body["data"]["url"], timeout=10).content == b"the second"
-    assert requests.get(first["data"]["url"], timeout=10).status_code == 404
+
+
+def test_an_address_ends_in_the_name_and_a_cache_asks_whether_it_is_still_that_file(
+    client: Api,
+) -> None:
+    name, forced = f"{uuid4().hex}.txt", json.dumps({"force_filename": True})
+    url = enveloped(upload(client, b"the first", name, userInput=forced), 200)["data"]["url"]
+    first = requests.get(url, timeout=10)
+    known = {"If-None-Match": first.headers["ETag"]}
+    same = requests.get(url, headers=known, timeout=10)
+    upload(client, b"the second", name, userInput=forced, replace="true")
+    other = requests.get(url, headers=known, timeout=10)
+
+    assert url.endswith(f"/public/{CUSTOMER}/assets/chat/1/{name}")
+    assert first.headers["Cache-Control"] == "public, no-cache"
+    assert (same.status_code, other.status_code, other.content) == (304, 200, b"the second")
+    assert other.headers["ETag"] != first.headers["ETag"]
+
+
+def test_only_public_files_of_this_dialect_are_read_by_their_keys(client: Api) -> None:
+    url = enveloped(upload(client, text(), "a file.txt"), 200)["data"]["url"]
+    [file] = client.get("/api/v1/files").json()["items"][:1]
+    base = url.removesuffix(file["s3_key"])
+    other = client.post(
+        "/api/v1/files/upload",
+        files={"file": ("b.txt", text())},
+        data={"is_public": "true", "folder": "x/assets/y"},
+    ).json()
+
+    assert url.endswith("_a_file.txt")
+    assert requests.get(url, timeout=10).status_code == 200
+    assert requests.get(f"{base}{other['s3_key']}", timeout=10).status_code == 404
+    assert requests.get(f"{base}{file['id']}/a%20file.txt", timeout=10).status_code == 200
+    for path in (f"{CUSTOMER}/assets/chat/1/none.txt", f"{file['s3_key']}%00", "a/b/c"):
+        assert requests.get(f"{base}{path}", timeout=10).status_code == 404
+    client.patch(f"/api/v1/files/{file['id']}", json={"is_public": False})
+    assert requests.get(url, timeout=10).status_code == 404
 
 
 def test_another_user_s_forced_name_is_not_replaced(client: Api, clients: Clients) -> None:

@@ -75,7 +75,7 @@ def test_each_kind_has_its_place_and_is_public(factory: Factory) -> None:
     assert places == [f"123/assets/{place}" for place in ("tts", "image", "video", "chat/1")]
     assert keys(factory)[3].endswith("_my_notes.txt")
     rows = factory.query("SELECT id, tenant, owner, is_public, filename FROM files ORDER BY number")
-    assert [url.rsplit("/", 2)[1] for url in urls] == [row["id"] for row in rows]
+    assert urls == [f"http://sluice/public/{key}" for key in keys(factory)]
     assert {(row["tenant"], row["owner"], bool(row["is_public"])) for row in rows} == {
         ("123", "assets", True)
     }

@@ -9,7 +9,7 @@ from flask import Response
 from shared.errors import NotFound
 from web.auth import public
 from web.disposition import served_type
-from web.downloads import file_response, stream
+from web.downloads import PRIVATE, SHARED, SHARED_AND_ASKED_FOR, file_response, stream
 from web.rest.documented import answers
 from web.services import services
 
@@ -28,7 +28,19 @@ _TOKEN: Final = re.compile(r"(?<=/objects/).+|(?<=/tus/.{37}).+", re.IGNORECASE 
 def public_file(file_id: str, filename: str) -> Response:
     """Stream a public file; its name in the path is for people."""
     del filename
-    return file_response(services().files.public(file_id), attached=None, shared_cache=True)
+    return file_response(services().files.public(file_id), attached=None, cache=SHARED)
+
+
+@bp.get("/public/<path:key>")
+@bp.doc(hide=True)
+@public
+def public_file_by_key(key: str) -> Response:
+    """Stream a public file of the storage service's, whichever has this key now."""
+    files = services().files
+    try:
+        return file_response(files.public(key), attached=None, cache=SHARED_AND_ASKED_FOR)
+    except NotFound:  # it may have been replaced since we looked
+        return file_response(files.public(key), attached=None, cache=SHARED_AND_ASKED_FOR)
 
 
 class _Linked(Protocol):
@@ -57,7 +69,7 @@ def linked_object(token: str) -> Response:
         modified_at=found.modified_at,
         content_type=served_type(content_type),
         content_disposition=disposition,
-        shared_cache=False,
+        cache=PRIVATE,
     )
 
 

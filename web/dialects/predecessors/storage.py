@@ -16,8 +16,9 @@ from werkzeug.datastructures import MultiDict
 
 from shared.errors import Forbidden, Invalid
 from shared.model.file import File
+from shared.model.predecessors import STORAGE
 from shared.model.upload import NewUpload
-from shared.services.assets import CHAT, PROFILE, layout_at
+from shared.services.assets import CHAT, layout_at
 from web.auth import caller
 from web.dialects.predecessors.submitting import DENIED, STORE_FAULTS, submitted
 from web.errors import Refusal
@@ -45,7 +46,7 @@ def upload_attachment() -> Response:
         labels.update(_labels(received.fields))
         return _new(received, labels)
 
-    file = submitted(new, profile=PROFILE, hopeless={DENIED})
+    file = submitted(new, profile=STORAGE, hopeless={DENIED})
     url = services().describing.file(file)["url"]
     data = {"url": url, "result": url, "filename": PurePosixPath(file.key).name}
     meta = labels | {"extension": _extension(file), "content_type": file.content_type}
@@ -77,7 +78,7 @@ def _new(received: Received, labels: Mapping[str, str]) -> NewUpload:
     said = {name: value for name in _FIELDS if (value := _value(received.fields, name))}
     forced = _is_forced(said.get("userInput"))
     asked = received.fields.get("replace") or request.args.get("replace", "")
-    fields = MultiDict({"is_public": "true", "profile": PROFILE, "replace": asked})
+    fields = MultiDict({"is_public": "true", "profile": STORAGE, "replace": asked})
     layout = layout_at(CHAT, forced=forced)
     new = file_fields(fields).of(received.filename, received.content_type, layout)
     # Not by the canonical form, whose bound of metadata is another: here it is that of the form.
