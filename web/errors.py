@@ -81,8 +81,8 @@ def present(error: AppError) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, UnsupportedCoding):
         headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
-    if error.kind in _RETRY_SECONDS:
-        headers["Retry-After"] = str(error.facts.get("retry_after", _RETRY_SECONDS[error.kind]))
+    if (again := error.facts.get("retry_after", _RETRY_SECONDS.get(error.kind))) is not None:
+        headers["Retry-After"] = str(again)
     return _shaped(Refusal(status, error.code, str(error), error.facts, headers))
 
 

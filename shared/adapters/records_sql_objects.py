@@ -85,6 +85,7 @@ class SqlObjectRows:
             exists().where(files.c.key == key),
             exists().where(thumbnails.c.key == key),
             exists().where(uploads.c.id == upload_id, is_alive()),
+            exists().where(objects.c.successor == upload_id),
         )
         return bool(self._connection.execute(select(needed)).scalar_one())
 

@@ -64,6 +64,7 @@ UPLOADS: Final[Mapping[tuple[UploadState, Event], UploadState]] = {
     (UploadState.FAILED, Event.RETRY): UploadState.SEALED,
     # Its object had come into the place of the file that it replaces.
     (UploadState.FAILED, Event.RECOVER): UploadState.READY,
+    (UploadState.CANCELLED, Event.RECOVER): UploadState.READY,
 }
 
 JOBS: Final[Mapping[tuple[JobState, Event], JobState]] = {
@@ -77,6 +78,7 @@ JOBS: Final[Mapping[tuple[JobState, Event], JobState]] = {
     (JobState.RUNNING, Event.CANCEL): JobState.CANCELLED,
     (JobState.FAILED, Event.RETRY): JobState.QUEUED,
     (JobState.FAILED, Event.RECOVER): JobState.SUCCEEDED,
+    (JobState.CANCELLED, Event.RECOVER): JobState.SUCCEEDED,
 }
 
 # An event leads to one state wherever it starts, so that it can be one conditional UPDATE.

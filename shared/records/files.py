@@ -141,7 +141,7 @@ class ObjectRows(Protocol):
         ...
 
     def needed(self, key: str, upload_id: str) -> bool:
-        """Say whether a file refers to the object, or its upload may still be worked on."""
+        """Say whether a file refers to the object, or its upload may still be worked on, or become one."""
         ...
 
     def condemn(self, key: str, upload_id: str) -> bool:

@@ -15,6 +15,7 @@ from shared.model.media import canonical
 from shared.model.upload import NewUpload, Transfer, Upload
 from shared.records import Transaction
 from shared.services.fitting import MOST_CHUNKS
+from shared.services.forgetting import being_replaced, is_waiting
 from shared.services.screening import Screening
 
 
@@ -132,20 +133,24 @@ def claimed_key(rows: Transaction, rules: UploadRules, named: Named, layout: Lay
     raise name_taken(named.filename)
 
 
-def owned_key(
+def with_a_key(
     rows: Transaction, rules: UploadRules, upload: Upload, layout: Layout, replacing: Caller | None
 ) -> Upload:
     """Claim the upload's key as long as it lives.
 
     With `replacing` it may stay that of a file which this caller sees, until the upload is published.
+    Raises `Conflict` while another replacement of that file waits for the store.
     """
     try:
         return replace(upload, key=claimed_key(rows, rules, named(upload), layout))
     except NameTaken:
         old = None if replacing is None else rows.files.under(upload.key)
-        if replacing and old and replacing.sees(tenant=old.tenant, owner=old.owner):
-            return replace(upload, replaces=old.id)
-        raise
+        if not (replacing and old and replacing.sees(tenant=old.tenant, owner=old.owner)):
+            raise
+        record = rows.objects.known([old.key]).get(old.key)
+        if record is not None and is_waiting(rows, record.successor):
+            raise being_replaced(rows, [old])[old.id] from None
+        return replace(upload, replaces=old.id)
 
 
 def name_taken(filename: str) -> NameTaken:

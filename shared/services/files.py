@@ -226,6 +226,7 @@ class FileService:
             owed = self.events.of_files(rows, EventType.DELETED, seen)
             removed = forget(rows, going) if hard else []
             jobs = rows.jobs.of_uploads(ids)
+            kept = being_replaced(rows, [file for file in found if file.id not in ids])
         self.announce(jobs, owed)
         for file_id in ids:
             log.info("s3_file_deleted", extra={"file_id": file_id, "hard": hard})
@@ -233,7 +234,7 @@ class FileService:
         with suppress(Unavailable):
             purge(self.records, self.objects, *removed)
         missing: Refusals = {each: NotFound("file") for each in file_ids if each not in ids}
-        return missing | {file.id: being_replaced() for file in found if file.id not in ids}
+        return missing | kept
 
     def announce(self, jobs: Sequence[Job], owed: Sequence[str]) -> None:
         """Say after a commit that the board's files are not these any more, and what is owed."""

@@ -22,7 +22,7 @@ from shared.model.upload import Chunk, NewUpload, Upload
 from shared.ports import Clock, Staging
 from shared.records import Records, Transaction
 from shared.services.direct import DirectService
-from shared.services.drafting import UploadRules, drafted, owned_key
+from shared.services.drafting import UploadRules, drafted, with_a_key
 from shared.services.finding import find_upload, looked_up, refuse_stream
 from shared.services.idempotency import fingerprint_of, first_result
 from shared.services.intake import Intake
@@ -189,7 +189,8 @@ class UploadService:
     def cancel(self, caller: Caller, upload_id: str) -> None:
         """Cancel what is not finished and free its staging; repeating it is success.
 
-        Raises `Conflict` when the upload has ended otherwise.
+        Raises `Conflict` when the upload has ended otherwise, or is replacing a file just now. Where a
+        request to do so was not answered, what lies in the store decides later what became of it.
         """
         caller.require(Scope.FILES_WRITE)
         with self.records.begin() as rows:
@@ -207,10 +208,10 @@ class UploadService:
             if job is not None:
                 # The job's row first, then its steps, as workers do.
                 ended = rows.jobs.advance(job.id, Event.CANCEL)
-                if upload.replaces is not None and rows.objects.succeeds(upload_id):
-                    raise Conflict(
-                        "This upload is replacing its file and can't be cancelled any more."
-                    )
+                is_at_it = upload.state is UploadState.PROCESSING  # else it waits for the store
+                if is_at_it and upload.replaces and rows.objects.succeeds(upload_id):
+                    told = "This upload is replacing its file, and can't be cancelled just now."
+                    raise Conflict(told)
                 rows.steps.end(job.id, Outcome.CANCELLED)
                 job = ended
             places = release(rows, upload_id)
@@ -232,7 +233,7 @@ class UploadService:
         has_key = not upload.is_part and (upload.is_direct or not layout.is_unique)
         if has_key:
             replacing = caller if new.replace and layout.is_bare else None
-            upload = owned_key(rows, self.rules, upload, layout, replacing)
+            upload = with_a_key(rows, self.rules, upload, layout, replacing)
         # After the key's row, as whoever publishes or deletes takes them.
         if not rows.quotas.reserve(upload.tenant, upload.reserved):
             raise QuotaExceeded("This tenant's quota is used up.")

@@ -18,6 +18,7 @@ from shared.model.file import File
 from shared.model.job import Job
 from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
+from shared.model.stored import StoredObject
 from shared.model.upload import NewUpload
 from shared.ports import ObjectStore
 from shared.services.copies import NewCopy
@@ -76,6 +77,20 @@ class Stumbling:
         self.times -= 1
         if self.after:
             write()
+        raise Unavailable("objects", "No answer.")
+
+
+@dataclass
+class Silent:
+    """A store that takes what is new, and says nothing of what is there."""
+
+    inner: ObjectStore
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def find(self, key: str) -> StoredObject | None:
+        del key
         raise Unavailable("objects", "No answer.")
 
 
@@ -218,10 +233,11 @@ def test_a_store_that_stumbles_is_asked_again(factory: Factory, size: str, *, af
 
     assert first.state is JobState.QUEUED
     assert audited(factory) == {}
-    with pytest.raises(Conflict):
-        factory.services.uploads.cancel(ALICE, new.upload_id)
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match="waits for the object store") as refusal:
         factory.services.files.delete(ALICE, old.upload_id, hard=True)
+    assert refusal.value.facts == {"upload_id": new.upload_id, "retry_after": 60}
+    with pytest.raises(Conflict, match="waits for the object store"):
+        factory.services.uploads.open(ALICE, NewUpload("notes.txt", layout=BARE, replace=True))
     if after:
         with pytest.raises(Unavailable):
             content(factory, old)
@@ -232,6 +248,93 @@ def test_a_store_that_stumbles_is_asked_again(factory: Factory, size: str, *, af
     assert (factory.file(old), factory.multiparts()) == (None, [])
     with pytest.raises(NotFound):
         content(factory, old, etag="of the first")
+
+
+@pytest.mark.parametrize("then", ["cancelled", "removed", "replaced", "done"])
+def test_a_replacement_that_waits_for_a_silent_store_holds_nobody_up(
+    factory: Factory, then: str
+) -> None:
+    old, new = ready(factory, b"the first"), heir(factory, b"the second")
+
+    waits = factory.with_objects(as_store(Silent(factory.objects))).run(new)
+
+    assert (waits.state, (waits.error or {})["code"]) == (JobState.QUEUED, "objects_unavailable")
+    assert rows_of_objects(factory) == [("notes.txt", old.upload_id, "linked", None)]
+    if then == "cancelled":
+        factory.services.uploads.cancel(ALICE, new.upload_id)
+        assert (factory.job(new).state, content(factory, old)) == ("cancelled", b"the first")
+    elif then == "removed":
+        factory.services.files.delete(ALICE, old.upload_id, hard=True)
+        assert factory.keys() == set()
+    elif then == "replaced":
+        third = factory.run(heir(factory, b"the third"))
+        assert (third.state, content(factory, third)) == (JobState.SUCCEEDED, b"the third")
+    assert (
+        factory.run(new).state
+        == {
+            "cancelled": JobState.CANCELLED,
+            "removed": JobState.SUCCEEDED,
+            "replaced": JobState.REJECTED,
+            "done": JobState.SUCCEEDED,
+        }[then]
+    )
+    assert audited(factory) == {}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_replacement_that_waits_is_cancelled_at_once_and_the_store_decides(
+    factory: Factory, *, after: bool
+) -> None:
+    old, new = ready(factory, b"the first"), heir(factory, b"the second")
+    factory.with_objects(as_store(Stumbling(factory.objects, after=after))).run(new)
+
+    factory.services.uploads.cancel(ALICE, new.upload_id)
+    cancelled = factory.job(new).state
+    early = patient(factory).run("replacements")
+
+    assert (cancelled, factory.staged()) == (JobState.CANCELLED, [])
+    if after:
+        assert early["recovered"] == 1
+        assert (factory.job(new).state, factory.file(old)) == (JobState.SUCCEEDED, None)
+        assert (content(factory, new), factory.quota()) == (b"the second", (10, 0))
+    else:
+        factory.shift("objects", "updated_at", -2 * DAY, upload_id=old.upload_id)
+        late = patient(factory).run("replacements")
+        assert (early["waiting"], late["removed"]) == (1, 1)
+        assert (content(factory, old), factory.quota()) == (b"the first", (9, 0))
+    assert audited(factory) == {}
+
+
+def test_a_replacement_that_a_worker_is_at_can_t_be_cancelled(factory: Factory) -> None:
+    ready(factory, b"the first")
+    new = heir(factory, b"the second")
+    refused: list[str] = []
+
+    def cancel() -> None:
+        with pytest.raises(Conflict) as refusal:
+            factory.services.uploads.cancel(ALICE, new.upload_id)
+        refused.append(str(refusal.value))
+
+    factory.board.before["record"] = cancel
+    done = factory.run(new)
+
+    assert (done.state, len(refused)) == (JobState.SUCCEEDED, 1)
+
+
+def test_the_thumbnails_of_a_cancelled_replacement_are_kept_until_the_store_has_decided(
+    factory: Factory,
+) -> None:
+    ready(factory, a_png(200, 100), "photo.png")
+    new = heir(factory, a_png(300, 100), "photo.png")
+    factory.with_objects(as_store(Stumbling(factory.objects, after=True))).run(new)
+    factory.services.uploads.cancel(ALICE, new.upload_id)
+
+    factory.services.sweeps.run("object-orphans")
+    factory.services.sweeps.run("replacements")
+
+    assert len(file_of(factory, new).thumbnails) == 3
+    factory.services.sweeps.run("object-orphans")
+    assert audited(factory) == {}
 
 
 def test_who_reads_the_old_file_while_it_goes_gets_none_of_the_new_bytes(factory: Factory) -> None:

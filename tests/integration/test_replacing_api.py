@@ -62,6 +62,24 @@ def test_an_upload_in_chunks_replaces_where_it_says_so(
     assert replaced_by(front, opened.get_json()["id"]) == old.id
 
 
+def test_a_file_that_is_being_replaced_is_told_with_when_to_ask_again(front: Front) -> None:
+    old = front.published()
+    heir = front.factory.received(b"the second", old.filename, layout=BARE, replace=True)
+    with front.factory.records.begin() as rows:
+        assert rows.objects.succeed(old.key, old.id, heir.upload_id, {})
+
+    removal = front.ask("DELETE", f"/api/v1/files/{old.id}?hard_delete=true")
+    new = {"filename": old.filename, "replace": True}
+    another = front.ask("POST", "/api/v1/uploads", json=new)
+    many = front.ask("POST", "/api/v1/files/delete", json={"ids": [old.id], "hard_delete": True})
+
+    for answer in (removal, another):
+        said = answer.get_json()
+        assert (answer.status_code, answer.headers["Retry-After"]) == (409, "60")
+        assert (said["type"], said["upload_id"]) == ("conflict", heir.upload_id)
+    assert many.get_json()["items"][0]["error"]["code"] == "conflict"
+
+
 def test_what_is_neither_true_nor_false_is_refused(front: Front) -> None:
     said = {"filename": "a.txt", "replace": "soon"}
 

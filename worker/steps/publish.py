@@ -39,15 +39,13 @@ def publish(draft: Draft, bench: Workbench) -> Draft:
         _written(draft, bench, key, picture.body, write)
     if draft.copied is not None:
         return replace(draft, etag=_copied(draft, bench, draft.copied, verdict.content_type))
-    # After all else that may go wrong: what is written over is gone.
-    is_heir = upload.replaces is not None and bench.claims.succeed(draft.claim, draft.checked())
-    written = _written_over if is_heir else _written
     if draft.multipart_id is None:
-        body = draft.body or b""
-        write = _put(draft, bench, upload.key, body, verdict.content_type)
-        return replace(draft, etag=written(draft, bench, upload.key, body, write))
-    write = _completion(draft, bench, draft.multipart_id)
-    return replace(draft, etag=written(draft, bench, upload.key, draft.parts, write))
+        written: Written = draft.body or b""
+        write = _put(draft, bench, upload.key, draft.body or b"", verdict.content_type)
+    else:
+        written, write = draft.parts, _completion(draft, bench, draft.multipart_id)
+    made = _written if upload.replaces is None else _written_over
+    return replace(draft, etag=made(draft, bench, upload.key, written, write))
 
 
 def _put(draft: Draft, bench: Workbench, key: str, body: bytes, content_type: str) -> Write:
@@ -82,13 +80,16 @@ def _completion(draft: Draft, bench: Workbench, multipart_id: str) -> Write:
 def _written_over(draft: Draft, bench: Workbench, key: str, written: Written, write: Write) -> str:
     """Write over what lies there, be it the old file's or of an upload that ended half way.
 
-    Raises `Conflict` for an object that is none of ours.
+    The store is looked at first: nobody has to wait for a replacement that waits for a store which does
+    not answer. Raises `Conflict` for an object that is none of ours.
     """
     there = bench.objects.find(key)
-    if there is None:
-        return _written(draft, bench, key, written, write)
-    if not is_id(there.upload_id or ""):
+    if there is not None and not is_id(there.upload_id or ""):
         raise Conflict("Another object lies under this file's key.")
+    # After all else that may go wrong: what is written over is gone.
+    is_heir = bench.claims.succeed(draft.claim, draft.checked())
+    if not is_heir or there is None:
+        return _written(draft, bench, key, written, write)
     if there.upload_id != draft.claim.upload.id:
         try:
             write(there.etag)

@@ -60,7 +60,7 @@ SWEEPS: Final = (
         "replacements",
         timedelta(minutes=5),
         replacements,
-        "the claims of failed uploads to the object they were to replace; what is replaced is finished",
+        "the claims of uploads that failed or were cancelled to the object they were to replace; what is replaced is finished",
     ),
     Sweep(
         "multiparts",

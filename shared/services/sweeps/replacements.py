@@ -1,4 +1,4 @@
-"""Uploads that failed while they may have written over the file they replace.
+"""Uploads that failed, or were cancelled, while they may have written over the file they replace.
 
 What lies in the store decides. The upload's object: the old bytes are gone, so its file is made after
 all. The old file's: it stays, once no request of the upload can come any more. Anything else, or
@@ -66,7 +66,7 @@ def _recovered(sweeper: Sweeper, record: ObjectRecord, etag: str) -> bool:
 
 
 def _ended(rows: Transaction, record: ObjectRecord) -> Job:
-    """Move the failed upload and its job to their good end. Raises `LeaseLost` if it is retried."""
+    """Move the ended upload and its job to their good end. Raises `LeaseLost` if it is retried."""
     upload_id = record.successor or ""
     here = rows.uploads.advance(upload_id, Event.RECOVER)
     job = rows.jobs.of_upload(upload_id)

@@ -48,7 +48,7 @@ def test_an_event_that_nothing_knows_is_illegal() -> None:
             job_change(event)
 
 
-def test_only_what_failed_has_a_way_out_of_its_end() -> None:
+def test_only_what_failed_or_had_written_over_a_file_has_a_way_out_of_its_end() -> None:
     exits = [(state, event) for state, event in (*UPLOADS, *JOBS)]
     left = {
         (state, event) for state, event in exits if state in FINAL_UPLOADS or state in FINAL_JOBS
@@ -56,7 +56,11 @@ def test_only_what_failed_has_a_way_out_of_its_end() -> None:
 
     ways = (Event.RETRY, Event.RECOVER)
     failed = (UploadState.FAILED, JobState.FAILED)
-    assert left == {(state, event) for state in failed for event in ways}
+    cancelled = (UploadState.CANCELLED, JobState.CANCELLED)
+    assert left == {
+        *((state, event) for state in failed for event in ways),
+        *((state, Event.RECOVER) for state in cancelled),
+    }
 
 
 def test_everything_is_reached_and_everything_ends() -> None:
