@@ -116,7 +116,7 @@ def holds_slot() -> bool:
 def hold_slot() -> None:
     """Hold a slot for an answer. Raises `Unavailable` when none is free."""
     if not holds_slot():
-        raise _too_many_readers()
+        raise _too_much()
 
 
 def _leasing(app: App, slots: Slots) -> App:
@@ -144,9 +144,9 @@ def _settle(response: Response) -> Response:
         lease.end()
     elif is_large and not lease.hold():
         response.close()
-        return present(_too_many_readers())
+        return present(_too_much())
     return response
 
 
-def _too_many_readers() -> Unavailable:
-    return Unavailable("web", "Too many downloads are under way at once; try again soon.")
+def _too_much() -> Unavailable:
+    return Unavailable("web", "Too much is under way at once; try again soon.")

@@ -18,10 +18,13 @@ bp = APIBlueprint("changes", __name__, url_prefix="/api/v1/files", tag="Changes 
 
 @bp.patch("/<file_id>")
 @bp.input(FileChangesIn, arg_name="changes")
-@answers({200: FileOut}, problems=(404, 415))
+@answers({200: FileOut}, problems=(404, 415, 503))
 def change_file(file_id: str, changes: FileChangesIn) -> Any:
     """Change what is said of a file; what is not named stays as it is."""
-    file = services().changes.change(caller(), file_id, changes.said())
+    said = changes.said()
+    if "is_public" in said and services().objects.gives_away:
+        hold_slot()  # the store may take its time
+    file = services().changes.change(caller(), file_id, said)
     return services().describing.file(file)
 
 
@@ -30,23 +33,27 @@ def change_file(file_id: str, changes: FileChangesIn) -> Any:
 @answers({201: FileOut}, problems=(404, 409, 413, 415, 502, 503))
 def copy_file(file_id: str, new: CopyIn) -> Any:
     """Copy a file and its thumbnails inside the store: private, without an end or a reference."""
-    hold_slot()  # the store may take its time
+    hold_slot()
     describing, file = services().describing, services().copies.copy(caller(), file_id, new.new())
     return describing.file(file), HTTPStatus.CREATED, {"Location": describing.file_url(file.id)}
 
 
 @bp.post("/<file_id>/restore")
-@answers({200: FileOut}, problems=(404, 410))
+@answers({200: FileOut}, problems=(404, 410, 503))
 def restore_file(file_id: str) -> Any:
     """Bring back a file that was deleted, but not for good."""
+    if services().objects.gives_away:
+        hold_slot()
     return services().describing.file(services().changes.restore(caller(), file_id))
 
 
 @bp.post("/delete")
 @bp.input(DeleteIn, arg_name="these")
-@answers({200: DeletionsOut})
+@answers({200: DeletionsOut}, problems=(503,))
 def delete_files(these: DeleteIn) -> Any:
     """Delete up to 100 files; there is an answer for each."""
+    if these.hard_delete or services().objects.gives_away:
+        hold_slot()
     ids = list(dict.fromkeys(these.ids))
     refused = services().files.delete_many(caller(), ids, hard=these.hard_delete)
     return {"items": [_answer(each, refused.get(each)) for each in ids]}

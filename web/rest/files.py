@@ -99,9 +99,11 @@ def show_thumbnail(file_id: str, name: str) -> Response:
 
 @bp.delete("/<file_id>")
 @bp.input(DeleteQuery, location="query", arg_name="query")
-@answers({204: None}, problems=(404,))
+@answers({204: None}, problems=(404, 409, 503))
 def delete_file(file_id: str, query: DeleteQuery) -> Any:
     """Hide a file, or with `hard_delete` remove it for good."""
+    if query.hard_delete or services().objects.gives_away:
+        hold_slot()  # the store may take its time
     services().files.delete(caller(), file_id, hard=query.hard_delete)
     return "", HTTPStatus.NO_CONTENT
 

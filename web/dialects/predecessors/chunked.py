@@ -123,6 +123,7 @@ def delete_file(said: SessionIn) -> Any:
             raise
     else:
         return _success("Upload session cancelled.")
+    hold_slot()  # the store may take its time
     services().files.delete(who, said.upload_session_id, hard=True)
     return _success("File deleted successfully.")
 

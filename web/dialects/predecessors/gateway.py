@@ -170,6 +170,7 @@ def list_keyed(query: ListQuery) -> Any:
 def delete_keyed(file_id: str) -> Any:
     files, who = services().files, caller()
     file = _found(file_id, to=Scope.FILES_DELETE)
+    hold_slot()  # the store may take its time
     files.delete(who, file.id, hard=True)
     return {"message": "File deleted successfully", "file_id": file_id}
 

@@ -19,6 +19,7 @@ from web.dialects.predecessors.inputs import Asked, Body, Whole
 from web.dialects.predecessors.submitting import DENIED, STORE_FAULTS, submitted
 from web.disposition import disposition
 from web.errors import Refusal
+from web.limits import hold_slot
 from web.rates import counted_as
 from web.services import services
 
@@ -122,6 +123,7 @@ def link_numbered(said: LinkIn) -> Any:
 @counted_as("numbered_delete")
 def delete_numbered(number: int) -> Any:
     files, who = services().files, caller()
+    hold_slot()  # the store may take its time
     files.delete(who, files.numbered(who, number).id, hard=True)
     return {"message": "File deleted"}
 
