@@ -158,6 +158,11 @@ class SqlUploadRows:
         statement = select(uploads.c.key).where(is_open, uploads.c.key.in_(keys))
         return set(self._connection.execute(statement).scalars())
 
+    def receiving(self, key: str) -> list[Upload]:
+        here = and_(uploads.c.state == UploadState.RECEIVING, uploads.c.key == key)
+        statement = select(uploads).where(here).order_by(uploads.c.id)
+        return [upload_of(row) for row in self._connection.execute(statement).mappings()]
+
     def drop(self, upload_ids: Sequence[str]) -> None:
         for table, column in ((idempotency, idempotency.c.upload_id), (uploads, uploads.c.id)):
             self._connection.execute(delete(table).where(column.in_(upload_ids)))

@@ -71,6 +71,10 @@ class UploadRows(Protocol):
         """Return those of the keys that an open upload is to have, maybe after another's file."""
         ...
 
+    def receiving(self, key: str) -> list[Upload]:
+        """Return the uploads that are to have this key and still receive."""
+        ...
+
     def drop(self, upload_ids: Sequence[str]) -> None: ...
 
 

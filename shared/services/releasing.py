@@ -22,30 +22,36 @@ def release(rows: Transaction, upload_id: str) -> set[str]:
     return places
 
 
-def give_up_earlier(rows: Transaction, upload: Upload) -> str | None:
+def give_up_earlier(rows: Transaction, upload: Upload) -> list[str]:
     """Cancel what the same caller had begun to send as this very file, so that its key is free.
 
-    Return its id: its staging is the caller's to clear after the commit. None when there is none,
-    or all its bytes are here: that one goes on, and keeps its key.
+    Return its ids, mostly one: their staging is the caller's to clear after the commit. One whose bytes
+    are all here goes on, and keeps its key; so does the file that one with `replace` is to end.
     """
-    if rows.objects.intend(upload.key, upload.id):
-        return None
-    seen = None
-    # Of several that begin anew at once each finds the one before it.
-    while (earlier := _holder(rows, upload)) is not None and earlier.id != seen:
-        if rows.uploads.hold(earlier.id, UploadState.RECEIVING):
-            rows.uploads.advance(earlier.id, Event.CANCEL)
-            release(rows, earlier.id)
-            return earlier.id
-        seen = earlier.id
-    return None
+    given_up: list[str] = []
+    while True:
+        is_ours = rows.objects.intend(upload.key, upload.id)
+        if not is_ours:
+            _wait_for_others(rows, upload.key)
+        found = [
+            each for each in rows.uploads.receiving(upload.key) if _said(each) == _said(upload)
+        ]
+        ended = [each.id for each in found if rows.uploads.hold(each.id, UploadState.RECEIVING)]
+        for upload_id in ended:
+            rows.uploads.advance(upload_id, Event.CANCEL)
+            release(rows, upload_id)
+        given_up += ended
+        # Of several that begin anew at once each finds the one before it: who was found and is held no
+        # more has given way to that.
+        if is_ours or not found:
+            return given_up
 
 
-def _holder(rows: Transaction, upload: Upload) -> Upload | None:
-    """Return the upload that has this one's key, if it is of the same file."""
-    record = rows.objects.known([upload.key]).get(upload.key)
-    found = None if record is None else rows.uploads.find(record.upload_id)
-    return found if found is not None and _said(found) == _said(upload) else None
+def _wait_for_others(rows: Transaction, key: str) -> None:
+    """Let those who begin anew over one file do so one after the other."""
+    record = rows.objects.known([key]).get(key)
+    if record is not None:
+        rows.files.held([record.upload_id])
 
 
 def _said(upload: Upload) -> tuple[str, str, str, str | None]:

@@ -59,19 +59,18 @@ class UploadService:
         """
         caller.require(Scope.FILES_WRITE)
         upload = self.draft(caller, new, str(uuid7()))
-        given_up: str | None = None
+        given_up: list[str] = []
         try:
             with self.records.begin() as rows:
                 if idempotency_key is not None:
                     first = first_result(rows, upload, idempotency_key, fingerprint_of(new))
                     if first is not None:
                         return first
-                given_up = give_up_earlier(rows, upload) if new.restarts else None
+                given_up = give_up_earlier(rows, upload) if new.restarts else []
                 upload = self.admit(rows, upload, caller, new)
         except OutcomeUnknown as lost:
             upload = looked_up(self.records, lost, lambda rows: rows.uploads.find(upload.id))
-        if given_up is not None:
-            self.staging.clear(given_up)
+        self.staging.clear(*given_up)
         return upload
 
     def begin_submission(

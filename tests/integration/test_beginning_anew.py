@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import NameTaken
+from shared.model.file import File
 from shared.model.layout import Layout
 from shared.model.lifecycle import UploadState
 from shared.model.upload import NewUpload, Upload
@@ -75,3 +76,63 @@ def test_of_many_at_once_the_last_is_left(factory: Factory) -> None:
     states = sorted(state(factory, upload) for upload in made)
     assert states == [UploadState.CANCELLED] * 5 + [UploadState.RECEIVING]
     assert len(factory.query("SELECT * FROM objects")) == 1
+
+
+def test_one_that_is_to_replace_a_file_gives_way_too_and_the_file_stays(factory: Factory) -> None:
+    file = finished(factory)
+    again = replace(NEW, replace=True)
+    first = opened(factory, again)
+    factory.services.chunks.put(ALICE, first.id, 0, Bytes(b"bytes"), None)
+
+    second = opened(factory, again)
+
+    assert state(factory, first) is UploadState.CANCELLED
+    assert (second.replaces, factory.content(file.key)) == (file.id, b"the first")
+    assert (factory.quota(), list(factory.staging.listing())) == ((9, 0), [])
+    [record] = factory.query("SELECT * FROM objects")
+    assert (record["upload_id"], record["state"]) == (file.id, "linked")
+    factory.services.chunks.put(ALICE, second.id, 0, Bytes(b"the second"), None)
+    factory.run(factory.services.uploads.complete(ALICE, second.id))
+    assert factory.content(file.key) == b"the second"
+
+
+def test_one_that_was_to_replace_a_file_gives_way_also_when_that_is_gone(factory: Factory) -> None:
+    file = finished(factory)
+    first = opened(factory, replace(NEW, replace=True))
+    factory.services.files.delete(ALICE, file.id, hard=True)
+
+    second = opened(factory)
+
+    assert state(factory, first) is UploadState.CANCELLED
+    assert second.replaces is None
+
+
+def test_of_many_that_replace_at_once_the_last_is_left(factory: Factory) -> None:
+    finished(factory)
+
+    made = at_once([partial(opened, factory, replace(NEW, replace=True))] * 6)
+
+    states = sorted(state(factory, upload) for upload in made)
+    assert states == [UploadState.CANCELLED] * 5 + [UploadState.RECEIVING]
+
+
+def test_to_begin_anew_over_a_file_without_saying_so_changes_nothing(factory: Factory) -> None:
+    finished(factory)
+    first = opened(factory, replace(NEW, replace=True))
+    before = factory.snapshot()
+
+    with pytest.raises(NameTaken):
+        opened(factory)
+
+    assert factory.snapshot() == before
+    assert state(factory, first) is UploadState.RECEIVING
+
+
+def finished(factory: Factory) -> File:
+    upload = opened(factory)
+    factory.services.chunks.put(ALICE, upload.id, 0, Bytes(b"the first"), None)
+    job = factory.services.uploads.complete(ALICE, upload.id)
+    factory.run(job)
+    file = factory.file(job)
+    assert file is not None
+    return file
