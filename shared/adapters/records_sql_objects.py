@@ -34,8 +34,9 @@ class SqlObjectRows:
         statement = update(objects).where(objects.c.key == key)
         self._connection.execute(statement.values(multipart_id=multipart_id, updated_at=db_now()))
 
-    def link(self, keys: Sequence[str]) -> None:
-        self._mark(keys, ObjectState.LINKED)
+    def link(self, keys: Sequence[str], upload_id: str | None = None) -> int:
+        its = None if upload_id is None else objects.c.upload_id == upload_id
+        return self._mark(keys, ObjectState.LINKED, its)
 
     def fulfil(self, keys: Sequence[str], upload_id: str) -> bool:
         intended = and_(objects.c.upload_id == upload_id, objects.c.state == ObjectState.INTENDED)

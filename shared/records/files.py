@@ -99,7 +99,9 @@ class ObjectRows(Protocol):
 
     def started(self, key: str, multipart_id: str | None) -> None: ...
 
-    def link(self, keys: Sequence[str]) -> None: ...
+    def link(self, keys: Sequence[str], upload_id: str | None = None) -> int:
+        """Say that files refer to the keys, or to those of them that the upload has; return how many."""
+        ...
 
     def fulfil(self, keys: Sequence[str], upload_id: str) -> bool:
         """Link the intents of an upload; False when one of them is not, or no longer, an intent."""

@@ -36,7 +36,9 @@ def publish(rows: Transaction, events: Events, upload: Upload, file: File) -> Pu
     owed, forgotten = _end_replaced(rows, events, upload)
     lifetime = None if upload.expires_in is None else timedelta(seconds=upload.expires_in)
     made = rows.files.add(file, lifetime)
-    rows.objects.link([file.key, *(small.key for small in file.thumbnails)])
+    if not rows.objects.link([file.key], upload.id):
+        raise LeaseLost("Another upload has this key, or none.", key=file.key)
+    rows.objects.link([small.key for small in file.thumbnails], upload.id)
     rows.quotas.use(upload.tenant, file.size, upload.reserved)
     rows.uploads.settle(upload.id, reserved=0)
     rows.chunks.drop(upload.id)

@@ -188,6 +188,20 @@ def test_publishing_makes_the_file_and_settles_everything(factory: Factory, job:
     assert len(factory.bell.delivered) == 1
 
 
+@pytest.mark.parametrize("whose", ["nobody", "another"])
+def test_without_the_row_of_its_key_no_file_is_made(factory: Factory, job: Job, whose: str) -> None:
+    claim = factory.claim(job)
+    if whose == "another":
+        with factory.records.begin() as rows:
+            rows.objects.intend(claim.upload.key, whose)
+    before = factory.snapshot()
+
+    with pytest.raises(LeaseLost):
+        factory.claims.publish(claim, file_of(claim))
+
+    assert factory.snapshot() == before
+
+
 def test_a_rejection_gives_bytes_and_room_back(factory: Factory, job: Job) -> None:
     factory.claims.reject(factory.claim(job), Rejected("bad", "It is bad.", reason=7))
 
