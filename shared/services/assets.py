@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO, Final
 
-from shared.errors import Conflict, Gone, JobFailed, NotInTime, Rejected, Unsupported
+from shared.errors import NotInTime, Unsupported
 from shared.model.caller import Caller
 from shared.model.job import JobStatus
 from shared.model.layout import Layout
-from shared.model.lifecycle import JobState
 from shared.model.media import Category
 from shared.model.predecessors import STORAGE
 from shared.model.upload import NewUpload
 from shared.services.describing import Describing
 from shared.services.intake import BLOCK_BYTES
 from shared.services.jobs import JobService
+from shared.services.outcomes import without_file
 from shared.services.uploads import UploadService
 
 CHAT: Final = "chat/1"
@@ -117,14 +117,4 @@ class AssetService:
             return str(self.describing.file(file)["url"])
         if not job.is_final:
             raise NotInTime("The file is here; its job goes on.", job_id=job.id)
-        error = dict(job.error or {})
-        match job.state:
-            case JobState.SUCCEEDED:
-                raise Gone("This file was stored, and deleted since.", job_id=job.id)
-            case JobState.CANCELLED:
-                raise Conflict("This upload was cancelled.", job_id=job.id)
-            case JobState.REJECTED if error:
-                code, detail = error.pop("code"), error.pop("detail")
-                raise Rejected(code, detail, job_id=job.id, **error)
-            case _:
-                raise JobFailed("The file could not be processed; the job says why.", job_id=job.id)
+        raise without_file(job)
