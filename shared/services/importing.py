@@ -6,12 +6,13 @@ noted anywhere else: a run that was killed is gone on with by the next.
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -33,7 +34,10 @@ from shared.services.jobs import JobService
 from shared.services.uploads import UploadService
 from shared.services.walking import Found, Passed, walk
 
+log = logging.getLogger(__name__)
+
 MIRRORED: Final = Layout("{folder}/{name}", structure="", mirrors=True)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PAUSES_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 20.0)  # of a part that does not answer
 _LOOK_SECONDS: Final = 1.0
 
@@ -114,6 +118,9 @@ class ImportService:
                 return _refused(found, f"can't be read: {error.strerror}")
             except _Stopped:
                 break
+            except Exception:  # whatever is odd about one file must not stop the others
+                log.exception("import_failed")
+                return _refused(found, "an unexpected fault; the log has it")
         return _refused(found, "stopped")
 
     def _imported(self, plan: Plan, found: Found, stop: Event) -> Outcome:
@@ -190,7 +197,6 @@ class ImportService:
 
 def _new(plan: Plan, found: Found) -> NewUpload:
     path = PurePosixPath(plan.prefix.strip("/")) / found.name
-    modified_at = datetime.fromtimestamp(found.modified_ns // 10**9, UTC)
     # Names need not be UTF-8, and what is stored has to be.
     shown = os.fsencode(found.name).decode(errors="replace")
     return NewUpload(
@@ -199,12 +205,21 @@ def _new(plan: Plan, found: Found) -> NewUpload:
         folder=str(path.parent) if path.parent.parts else None,
         metadata={
             "imported_from": shown,
-            "modified_at": modified_at.isoformat().replace("+00:00", "Z"),
+            **_when(found.modified_ns),
             "modified_ns": str(found.modified_ns),
         },
         reference=f"import:{hashlib.sha256(os.fsencode(str(path))).hexdigest()[:40]}",
         layout=MIRRORED,
     )
+
+
+def _when(modified_ns: int) -> dict[str, str]:
+    """Return a file's time as text; nothing beyond the years 1 to 9999, which file systems know."""
+    try:
+        modified_at = _EPOCH + timedelta(seconds=modified_ns // 10**9)
+    except OverflowError:
+        return {}
+    return {"modified_at": modified_at.isoformat().replace("+00:00", "Z")}
 
 
 def _is_same(file: File, new: NewUpload, found: Found, stop: Event) -> bool:

@@ -1,6 +1,8 @@
 """A folder's import on real parts, where files change and parts fail while it runs."""
 
+import json
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +33,19 @@ class Working:
         return getattr(self.factory.bell, name)
 
 
+@dataclass
+class Odd(Working):
+    """One that breaks at its first ring, as nothing should."""
+
+    rings: int = 0
+
+    def process(self, job_id: str) -> bool:
+        self.rings += 1
+        if self.rings == 1:
+            raise ZeroDivisionError
+        return super().process(job_id)
+
+
 @pytest.fixture
 def factory(tmp_path: Path, database_url: str) -> Iterator[Factory]:
     with a_factory(tmp_path / "data", database_url) as made:
@@ -44,9 +59,11 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def outcomes(factory: Factory, folder: Path, **said: Any) -> dict[str, Outcome]:
+def outcomes(
+    factory: Factory, folder: Path, bell: Working | None = None, **said: Any
+) -> dict[str, Outcome]:
     services = factory.services
-    jobs = replace(services.jobs, dispatcher=Working(factory))
+    jobs = replace(services.jobs, dispatcher=bell or Working(factory))
     uploads = replace(services.uploads, jobs=jobs)
     importing = ImportService(factory.records, uploads, jobs, services.files, services.clock)
     plan = Plan(folder, OWNER, **said)
@@ -132,6 +149,55 @@ def test_a_file_that_was_hidden_since_is_not_brought_back(factory: Factory, fold
     factory.services.files.delete(OWNER, row["id"], hard=False)
 
     assert outcomes(factory, folder)["notes.txt"].what is What.SKIPPED
+
+
+@pytest.fixture
+def odd_times() -> Iterator[Path]:
+    """A folder where files may be of any time: most file systems end in 2446."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="sluice-") as made:
+        yield Path(made)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-1, "1969-12-31T23:59:59Z"),
+        (-86_400 * 365, "1969-01-01T00:00:00Z"),
+        (253_402_300_799, "9999-12-31T23:59:59Z"),
+        (253_402_300_800, None),
+        (-62_135_596_801, None),
+        (2**40, None),
+    ],
+)
+def test_a_file_of_any_time_comes_in_and_is_known_again(
+    factory: Factory, odd_times: Path, seconds: int, shown: str | None
+) -> None:
+    for name in ("a.txt", "b.txt"):
+        (odd_times / name).write_text("hello")
+    os.utime(odd_times / "a.txt", ns=(0, seconds * 10**9))
+    if (odd_times / "a.txt").stat().st_mtime_ns != seconds * 10**9:
+        pytest.skip("this file system keeps no such time")
+
+    first, again = (outcomes(factory, odd_times) for _ in range(2))
+
+    assert {each.what for each in first.values()} == {What.IMPORTED}
+    assert {each.what for each in again.values()} == {What.SKIPPED}
+    (row,) = factory.query("SELECT attributes FROM files WHERE filename = 'a.txt'")
+    attributes = row["attributes"]
+    said = json.loads(attributes) if isinstance(attributes, str) else attributes
+    assert (said.get("modified_at"), int(said["modified_ns"])) == (shown, seconds * 10**9)
+
+
+def test_a_fault_that_nobody_foresaw_is_of_one_file(
+    factory: Factory, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_text("hello")
+
+    found = outcomes(factory, folder, Odd(factory), parallel=1)
+
+    assert [found[name].what for name in ("a.txt", "b.txt")] == [What.REFUSED, What.IMPORTED]
+    assert "import_failed" in [record.message for record in caplog.records]
 
 
 def test_names_that_are_no_utf_8_come_in_under_what_is_left_of_them(
