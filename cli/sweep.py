@@ -1,20 +1,33 @@
-"""`sweep NAME`: one sweep, now, by hand."""
+"""`sweep NAME`: one sweep, now, by hand; and what only a person can settle."""
 
 import json
 
 import click
 
 from shared.config import settings
+from shared.errors import AppError
 from shared.services.sweeps import SWEEPS
 from shared.wiring import build
+
+_SETTLED = "replacements"
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def sweep(name: str | None, *, dry_run: bool) -> None:
+@click.option(
+    "--settle",
+    metavar="UPLOAD",
+    help="With `replacements`: end the claim of this upload, and leave the key to the old file.",
+)
+def sweep(name: str | None, settle: str | None, *, dry_run: bool) -> None:
     """Run the sweep NAME and print its result as a line of JSON; without a name, list them."""
     names = [each.name for each in SWEEPS]
+    if settle is not None:
+        if name != _SETTLED or dry_run:
+            raise click.UsageError("--settle goes with `replacements`, and without --dry-run.")
+        _settle(settle)
+        return
     if name is None:
         click.echo("\n".join(names))
         return
@@ -29,3 +42,15 @@ def sweep(name: str | None, *, dry_run: bool) -> None:
     click.echo(json.dumps(result))
     if "error" in result:
         raise SystemExit(1)
+
+
+def _settle(upload_id: str) -> None:
+    services = build(settings())
+    try:
+        services.sweeps.settle(upload_id)
+    except AppError as refusal:
+        click.echo(str(refusal), err=True)
+        raise SystemExit(1) from None
+    finally:
+        services.records.close()
+    click.echo(f"The claim of {upload_id} is settled; `./run audit` tells what lies there.")

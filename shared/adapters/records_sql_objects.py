@@ -121,8 +121,11 @@ class SqlObjectRows:
         marked = statement.values(successor=upload_id, checked=dict(checked), updated_at=db_now())
         return self._connection.execute(marked).rowcount == 1
 
+    def succession(self, upload_id: str) -> ObjectRecord | None:
+        return next(iter(self._select(objects.c.successor == upload_id, 1)), None)
+
     def succeeds(self, upload_id: str) -> bool:
-        return bool(self._select(objects.c.successor == upload_id, 1))
+        return self.succession(upload_id) is not None
 
     def inherit(self, key: str, upload_id: str) -> bool:
         statement = update(objects).where(objects.c.key == key, objects.c.successor == upload_id)

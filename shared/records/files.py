@@ -160,6 +160,10 @@ class ObjectRows(Protocol):
         """
         ...
 
+    def succession(self, upload_id: str) -> ObjectRecord | None:
+        """Return the object of a file that the upload may have written over."""
+        ...
+
     def succeeds(self, upload_id: str) -> bool:
         """Say whether the upload may have written over a file's object."""
         ...

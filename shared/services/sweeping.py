@@ -17,6 +17,7 @@ from shared.errors import AppError, NotFound
 from shared.model.caller import Caller, Scope
 from shared.records import Transaction
 from shared.services.sweeps import SWEEPS
+from shared.services.sweeps.replacements import settle
 from shared.services.sweeps.runs import Run, Sweep, Sweeper
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,10 @@ class SweepService:
         if _is_due(sweep, last.get("finished_at"), now):
             return self._kept(sweep)
         return {"skipped": "not due"}
+
+    def settle(self, upload_id: str) -> None:
+        """End a claim that the sweep `replacements` counts as strange, as `settle` there says."""
+        settle(self.sweeper, upload_id)
 
     def _kept(self, sweep: Sweep) -> dict[str, Any]:
         lease, holder = _lease(sweep), str(uuid7())

@@ -479,6 +479,45 @@ def test_what_is_neither_the_old_files_nor_the_new_ones_stays_with_an_alarm(
     ]
 
 
+@pytest.mark.parametrize("there", [None, b"theirs"], ids=["nothing", "another's"])
+@pytest.mark.parametrize("then", ["removed", "replaced"])
+def test_what_nobody_can_tell_an_operator_settles_and_the_name_is_used_again(
+    factory: Factory, there: bytes | None, then: str
+) -> None:
+    old, new = abandoned(factory)
+    factory.objects.delete(["notes.txt"])
+    if there is not None:
+        whose = str(uuid4())
+        factory.objects.put("notes.txt", there, content_type="text/plain", upload_id=whose)
+
+    with pytest.raises(Conflict, match="SWEEP_GRACE_HOURS"):
+        patient(factory).settle(new.upload_id)
+    factory.shift("objects", "updated_at", -2 * DAY, upload_id=old.upload_id)
+    patient(factory).settle(new.upload_id)
+
+    assert patient(factory).run("replacements")["strange"] == 0
+    assert rows_of_objects(factory) == [("notes.txt", old.upload_id, "linked", None)]
+    if then == "removed":
+        factory.services.files.delete(ALICE, old.upload_id, hard=True)
+        assert factory.keys() == (set() if there is None else {"notes.txt"})
+    else:
+        third = factory.run(heir(factory, b"the third"))
+        assert (third.state, content(factory, third)) == (JobState.SUCCEEDED, b"the third")
+    with pytest.raises(NotFound):
+        patient(factory).settle(new.upload_id)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["the old one's", "the new one's"])
+def test_what_the_sweep_can_tell_no_operator_settles(factory: Factory, *, after: bool) -> None:
+    old, new = abandoned(factory, after=after)
+    factory.shift("objects", "updated_at", -2 * DAY, upload_id=old.upload_id)
+
+    with pytest.raises(Conflict, match="by itself"):
+        patient(factory).settle(new.upload_id)
+
+    assert [row[3] for row in rows_of_objects(factory)] == [new.upload_id]
+
+
 def test_a_retry_goes_on_with_the_replacement(factory: Factory) -> None:
     old, failed = abandoned(factory)
 

@@ -66,6 +66,26 @@ def test_a_dry_run_is_not_kept(environment: dict[str, str]) -> None:
     assert kept == []
 
 
+def test_a_claim_that_is_not_there_is_one_line_and_exit_code_1(
+    environment: dict[str, str],
+) -> None:
+    result = run("replacements", "--settle", "upload", environment=environment)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "There is no such claim.\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [("--settle", "x"), ("audit", "--settle", "x"), ("replacements", "--dry-run", "--settle", "x")],
+)
+def test_only_claims_of_replacements_are_settled(said: tuple[str, ...]) -> None:
+    result = run(*said)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--settle goes with" in result.stderr
+
+
 def test_an_admin_reads_what_each_sweep_last_did(
     client: FlaskClient, environment: dict[str, str]
 ) -> None:

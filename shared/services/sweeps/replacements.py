@@ -2,12 +2,13 @@
 
 What lies in the store decides. The upload's object: the old bytes are gone, so its file is made after
 all. The old file's: it stays, once no request of the upload can come any more. Anything else, or
-nothing, is for people to look at: the claim is kept, so that nobody writes over it.
+nothing, is for people to look at: the claim is kept, so that nobody writes over it, until they settle it.
 """
 
 import logging
+from typing import Any
 
-from shared.errors import LeaseLost
+from shared.errors import Conflict, LeaseLost, NotFound
 from shared.model.checked import checked_of
 from shared.model.job import Job, JobStatus
 from shared.model.lifecycle import Event
@@ -31,7 +32,7 @@ def replacements(sweeper: Sweeper, run: Run) -> None:
                 if run.dry_run or _recovered(sweeper, record, found.etag):
                     run.note("recovered")
             elif found is None or found.upload_id != record.upload_id:
-                _alarm(record, found)
+                log.error("replacement_unknown", extra=_facts(record, found))
                 run.note("strange")
             elif run.dry_run or _forgone(sweeper, record):
                 run.count()
@@ -39,10 +40,31 @@ def replacements(sweeper: Sweeper, run: Run) -> None:
                 run.note("waiting")
 
 
-def _alarm(record: ObjectRecord, found: StoredObject | None) -> None:
+def settle(sweeper: Sweeper, upload_id: str) -> None:
+    """End the claim of an upload where neither its object nor the old file's lies under the key.
+
+    For operators, who have looked: the key is the old file's again, as it is. What lies there stays, and
+    so does the file, until they restore its object or delete it; the auditor goes on to tell. Raises
+    `NotFound` where the upload has no claim, `Conflict` where it settles itself, and `Unavailable`.
+    """
+    with sweeper.records.read() as rows:
+        record = rows.objects.succession(upload_id)
+    if record is None:
+        raise NotFound("claim")
+    found = sweeper.objects.find(record.key)
+    if found is not None and found.upload_id in {record.successor, record.upload_id}:
+        raise Conflict("What lies there is known: the sweep settles this claim by itself.")
+    with sweeper.records.begin() as rows:
+        if not rows.objects.forgo(record.key, upload_id, sweeper.rules.grace):
+            told = "This upload has not ended, or asked the store less than SWEEP_GRACE_HOURS ago."
+            raise Conflict(told)
+    log.warning("replacement_settled", extra=_facts(record, found))
+
+
+def _facts(record: ObjectRecord, found: StoredObject | None) -> dict[str, Any]:
     what = {"upload_id": record.successor, "file_id": record.upload_id}
     whose = None if found is None else found.upload_id
-    log.error("replacement_unknown", extra={**what, "is_there": found is not None, "found": whose})
+    return {**what, "is_there": found is not None, "found": whose}
 
 
 def _recovered(sweeper: Sweeper, record: ObjectRecord, etag: str) -> bool:
