@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from tests.drills import sabotages_bytes
+from tests.drills import sabotages_bytes, sabotages_replacements
 from tests.drills import sabotages_jobs as jobs
 from tests.drills import sabotages_parts as parts
 
@@ -25,6 +25,7 @@ SABOTAGES: Final[dict[str, Callable[[], None]]] = {
     "cut-bodies-taken": jobs.cut_bodies_taken,
     "sealed-afterwards": jobs.sealed_afterwards,
     **sabotages_bytes.SABOTAGES,
+    **sabotages_replacements.SABOTAGES,
     "no-verification": parts.no_verification,
     "outage-costs-an-attempt": parts.outage_costs_an_attempt,
     "repeats-blindly": parts.repeats_blindly,

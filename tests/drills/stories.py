@@ -19,7 +19,7 @@ from tests.support.factory import Factory
 from worker.processing import Processing
 
 _WORKERS: Final = frozenset({"work", "ring", "sweep", "adopt"})
-_SWEEPS: Final = ("staging-orphans", "replacements", "object-orphans", "multiparts")
+_SWEEPS: Final = ("staging-orphans", "replacements", "deletions", "object-orphans", "multiparts")
 _LEFTOVERS: Final = "direct-leftovers"
 _TRIES: Final = 3
 

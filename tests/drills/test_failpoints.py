@@ -23,6 +23,10 @@ TEETH = [
     ("nobody-adopts", "adopted/send-0:client.send#1/after/exit/once", "I5"),
     ("sealed-afterwards", "resumed/patch-1:records.commit#1/after/exit/once", "I5"),
     ("room-not-released", "cancelled/cancel:staging.clear#1/after/exit/once", "I8"),
+    ("own-object-not-known", "replaced/work:objects.complete_multipart#1/after/dup/once", "I7"),
+    ("own-object-not-known", "retouched/work:objects.put#4/after/dup/once", "I7"),
+    ("replaced-room-kept", "replaced/work:objects.complete_multipart#1/after/exit/once", "I8"),
+    ("old-thumbnails-kept", "retouched/work:objects.put#*/after/exit/once", "I3"),
     ("unfenced", "text/work:records.begin#3/before/robbed/once", "I10"),
 ]
 
