@@ -43,7 +43,7 @@ def unreplaced(rows: Transaction, files: Sequence[File]) -> list[File]:
 
 def being_replaced(rows: Transaction, files: Sequence[File]) -> Refusals:
     """Return why files can't be removed now, and from when on it may be worth to ask again."""
-    records = rows.objects.known([file.key for file in files])
+    records = rows.objects.known([file.key for file in files]) if files else {}
     heirs = {key: record.successor for key, record in records.items()}
     return {file.id: _replacing(rows, heirs.get(file.key)) for file in files}
 

@@ -1,6 +1,6 @@
 """`replace` in the canonical API: a field or a query parameter, of both ways to send a file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.objects_disk import DiskObjects
 from shared.model.layout import Layout
+from shared.ports import ObjectStore
+from shared.services.assets import CHAT, layout_at
 from tests.support.factory import UPLOADS
 from tests.support.front import Front, a_front
+from tests.support.late import as_store
 
 BARE = Layout("{name}")
 PLACES: tuple[tuple[dict[str, str], dict[str, str]], ...] = (
@@ -23,6 +27,47 @@ PLACES: tuple[tuple[dict[str, str], dict[str, str]], ...] = (
 def front(tmp_path: Path, database_url: str) -> Iterator[Front]:
     with a_front(tmp_path, database_url, uploads=replace(UPLOADS, layout=BARE)) as made:
         yield made
+
+
+class Interrupted:
+    """A store in front of which something happens just before it is read."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        self._inner = inner
+        self.meanwhile: list[Callable[[], object]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def read(self, *said: Any, **more: Any) -> Iterator[bytes]:
+        if self.meanwhile:
+            self.meanwhile.pop()()
+        return self._inner.read(*said, **more)
+
+
+def test_who_reads_a_lasting_address_while_its_file_is_replaced_has_one_of_them(
+    tmp_path: Path, database_url: str
+) -> None:
+    disk = DiskObjects(tmp_path / "objects", base_url="http://sluice", secret="s" * 32)
+    store = Interrupted(disk)
+    said: dict[str, Any] = {
+        "layout": layout_at(CHAT, forced=True),
+        "profile": "storage",
+        "is_public": True,
+    }
+    with a_front(tmp_path, database_url, objects=as_store(store)) as front:
+        old = front.published(b"the first", **said)
+        heir = front.factory.received(b"the second", **said, replace=True)
+        path = f"/public/{old.key}"
+        first = front.get(path)
+        store.meanwhile.append(lambda: front.factory.run(heir))
+
+        second = front.get(path)
+
+        assert (first.status_code, first.data) == (200, b"the first")
+        assert (second.status_code, second.data) == (200, b"the second")
+        assert second.headers["ETag"] not in {None, first.headers["ETag"]}
+        assert front.get(f"/public/{old.id}/notes.txt").status_code == 404
 
 
 @pytest.mark.parametrize(("fields", "query"), PLACES, ids=["field", "query"])
