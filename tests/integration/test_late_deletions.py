@@ -141,6 +141,22 @@ def test_what_an_outage_kept_is_gone_minutes_after_it_and_its_name_is_held(
     assert ready(far, b"the second").state is JobState.SUCCEEDED
 
 
+def test_of_a_file_whose_key_is_its_own_nothing_is_left_minutes_after_an_outage(
+    far: Factory, sky: Weather
+) -> None:
+    job = far.run(far.received(a_png(200, 100), "photo.png"))
+    sky.brings(weather.nothing_is_done, times=None)
+    remove(far, job)
+    sky.clears()
+    there = len(far.keys())
+    minutes_pass(far)
+
+    done = patient(far).run("deletions")
+
+    assert (there, done["removed"], done["failed"]) == (4, 4, 0)
+    assert (far.keys(), far.query("SELECT * FROM objects")) == (set(), [])
+
+
 def test_a_deletion_that_is_tried_again_takes_nothing_from_the_next_of_that_name(
     factory: Factory,
 ) -> None:

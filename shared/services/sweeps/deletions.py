@@ -77,7 +77,7 @@ def _is_gone(sweeper: Sweeper, record: ObjectRecord, found: StoredObject | None)
         return False
     with sweeper.records.begin() as rows:
         rows.leases.forget(_KIND, [record.key])
-        if found is not None and record.upload_id in record.key:
+        if record.upload_id in record.key:  # nobody else ever has it
             rows.objects.drop([record.key], record.upload_id)
         else:
             rows.objects.emptied(record.key, record.upload_id)
