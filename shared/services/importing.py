@@ -215,11 +215,10 @@ def _new(plan: Plan, found: Found) -> NewUpload:
 
 def _when(modified_ns: int) -> dict[str, str]:
     """Return a file's time as text; nothing beyond the years 1 to 9999, which file systems know."""
-    try:
+    with suppress(OverflowError):
         modified_at = _EPOCH + timedelta(seconds=modified_ns // 10**9)
-    except OverflowError:
-        return {}
-    return {"modified_at": modified_at.isoformat().replace("+00:00", "Z")}
+        return {"modified_at": modified_at.isoformat().replace("+00:00", "Z")}
+    return {}
 
 
 def _is_same(file: File, new: NewUpload, found: Found, stop: Event) -> bool:
