@@ -431,6 +431,7 @@ def every_state(grounds: Grounds) -> None:
         services.uploads.cancel(ALICE, cancelled)
     for hard in (False, True):
         services.files.delete(ALICE, grounds.file().id, hard=hard)
+    grounds.joined()
     upload = grounds.receiving()
     grounds.age("uploads", "expires_at", 2 * DAY, id=upload.id)
     grounds.run("expired-uploads")

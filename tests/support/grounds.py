@@ -13,9 +13,10 @@ from sqlalchemy import text
 from shared.adapters.tables import metadata
 from shared.model.file import File
 from shared.model.job import Job, JobStatus, Shown
-from shared.model.upload import NewUpload, Upload
+from shared.model.upload import NewUpload, Transfer, Upload
 from shared.services.auditing.findings import Kind
 from shared.services.claims import Claim
+from shared.services.joining import Parts
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import SweepRules
 from tests.support.factory import Factory
@@ -105,6 +106,19 @@ class Grounds:
         upload = services.uploads.open(ALICE, new)
         services.chunks.put(ALICE, upload.id, 0, Bytes(content), None)
         return upload
+
+    def joined(self, content: bytes = CONTENT) -> Job:
+        """Receive two partial uploads, join them, and queue what they became."""
+        services = self.factory.services.resuming
+        half = len(content) // 2
+        part_ids = []
+        for body in (content[:half], content[half:]):
+            part = NewUpload("part", size=len(body), transfer=Transfer.PART)
+            part_ids.append(services.open(ALICE, part, None, Bytes(body)).upload_id)
+        final = services.join(ALICE, NewUpload("notes.txt"), None, Parts(part_ids, "final;"))
+        job = services.status(ALICE, final.upload_id).job
+        assert job is not None
+        return self._shown(job)
 
     def queued(self, content: bytes = CONTENT) -> Job:
         return self._shown(self.factory.received(content, size=len(content)))
