@@ -186,6 +186,8 @@ class ChunkService:
             with self.records.begin() as rows:
                 if not rows.uploads.add_bytes(upload.id, length, at=at, reserve=reserve):
                     self._lost(rows, upload, at)
+                if at is not None and upload.size is None:
+                    _refuse_declared(rows, upload.id, at)
                 if not rows.chunks.add(chunks):
                     raise ChunkConflict("Other bytes came first.")
                 if reserve and not rows.quotas.reserve(upload.tenant, reserve):
@@ -233,3 +235,10 @@ class ChunkService:
 
 def elsewhere(upload: Upload) -> OffsetMismatch:
     return OffsetMismatch(f"This upload goes on at byte {upload.received}.", offset=upload.received)
+
+
+def _refuse_declared(rows: Transaction, upload_id: str, at: int) -> None:
+    """Whoever does not know the length that was said meanwhile is the old request, and loses."""
+    now = rows.uploads.find(upload_id)
+    if now is not None and now.size is not None:
+        raise OffsetMismatch("This upload has got a length; ask where it is.", offset=at)
