@@ -86,6 +86,12 @@ class ResumeService:
         job: Job | None = None
         with self.records.begin() as rows:
             before = joined_before(rows, caller, parts.ids)
+            if before is None:
+                # Held before they are looked at, in one order: else a last byte that is committed
+                # meanwhile sees nobody who waits for it, and of two joins at once one waits for ever.
+                for part_id in sorted(parts.ids):
+                    rows.uploads.hold(part_id, UploadState.RECEIVING)
+                before = joined_before(rows, caller, parts.ids)
             if before is not None:
                 capability = Capability.new(before.id)
                 rows.resumables.renew(before.id, capability.secret_sha256)
@@ -221,10 +227,11 @@ class ResumeService:
                 raise Invalid("The length of an upload does not change.")
             now = rows.uploads.find(upload.id) or upload
             rows.uploads.settle(upload.id, reserved=size)
-            if not rows.quotas.reserve(now.tenant, size - now.reserved):
-                raise QuotaExceeded("This tenant's quota is used up.")
             if now.received == size:
                 job = self._arrived(rows, now)
+            # After the rows of uploads, as whoever cancels takes them.
+            if not rows.quotas.reserve(now.tenant, size - now.reserved):
+                raise QuotaExceeded("This tenant's quota is used up.")
         self._announce(job)
 
     def _announce(self, job: Job | None) -> None:

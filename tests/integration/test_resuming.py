@@ -1,13 +1,15 @@
 """Streams and their joins when many come at once: on both databases one row decides."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from shared.errors import OffsetMismatch
+from shared.errors import AppError, OffsetMismatch, Unavailable
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
 from shared.model.resumable import Capability
@@ -15,6 +17,7 @@ from shared.model.upload import NewUpload, Transfer
 from shared.services.joining import Parts
 from shared.services.resumption import Resumption
 from tests.support.factory import Factory, a_factory
+from tests.support.races import at_once
 from tests.support.waiting import eventually
 from tests.support.workshop import ALICE, Bytes
 
@@ -121,3 +124,96 @@ def test_an_old_request_adds_nothing_to_an_upload_that_has_got_a_length(
     sent(factory, capability, b"HELLO")
     assert factory.run(job_of(factory, capability)).state is JobState.SUCCEEDED
     assert factory.quota() == (5, 0)
+
+
+def test_of_joins_of_the_same_parts_at_once_all_get_one_upload(factory: Factory) -> None:
+    parts = part(factory, b"hello "), part(factory, b"world")
+
+    made = at_once([partial(joined, factory, *parts)] * 4)
+
+    assert len({each.upload_id for each in made}) == 1
+    assert factory.run(job_of(factory, made[0])).state is JobState.SUCCEEDED
+    assert factory.quota() == (11, 0)
+
+
+def test_last_bytes_of_all_parts_at_once_queue_one_job(factory: Factory) -> None:
+    for _ in range(5):
+        parts = [part(factory, b"part", whole=False) for _ in range(3)]
+        final = joined(factory, *parts)
+
+        at_once([partial(sent, factory, each, b"part") for each in parts])
+
+        assert job_of(factory, final).total == 12
+
+
+@pytest.mark.parametrize(("first", "second"), [("join", "last byte"), ("last byte", "join")])
+def test_a_last_byte_and_a_join_that_waits_for_it_never_miss_each_other(
+    postgres_rows: str, tmp_path: Path, first: str, second: str
+) -> None:
+    with (
+        a_factory(tmp_path, postgres_rows) as factory,
+        psycopg.connect(postgres_rows) as holding,
+        psycopg.connect(postgres_rows, autocommit=True) as looking,
+    ):
+        whole, other = part(factory, b"hello "), part(factory, b"world", whole=False)
+        finals: list[Capability] = []
+        works: dict[str, Callable[[], object]] = {
+            "join": lambda: finals.append(joined(factory, whole, other)),
+            "last byte": lambda: sent(factory, other, b"world"),
+        }
+        # Both wait for one row, and come to all the others after it.
+        holding.execute("SELECT 1 FROM uploads WHERE id = %s FOR UPDATE", [other.upload_id])
+        threads = all_waiting(looking, [works[first], works[second]])
+        holding.commit()
+        for thread in threads:
+            thread.join()
+
+        assert job_of(factory, finals[0]).total == 11
+
+
+def test_a_join_and_who_ends_its_parts_never_wait_for_each_other(factory: Factory) -> None:
+    cancel = factory.services.uploads.cancel
+    deadlocks = []
+
+    def quietly(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Unavailable as error:
+            deadlocks.append(error)
+        except AppError:
+            pass  # somebody else was faster
+
+    for _ in range(10):
+        parts = part(factory, b"hello "), part(factory, b"world")
+        works: list[Callable[[], object]] = [partial(joined, factory, *parts)]
+        works += [partial(cancel, ALICE, each.upload_id) for each in parts]
+        at_once([partial(quietly, work) for work in works])
+
+    assert not deadlocks
+
+
+def test_who_says_a_length_and_who_ends_what_waits_for_it_never_wait_for_each_other(
+    postgres_rows: str, tmp_path: Path
+) -> None:
+    with (
+        a_factory(tmp_path, postgres_rows) as factory,
+        psycopg.connect(postgres_rows) as holding,
+        psycopg.connect(postgres_rows, autocommit=True) as looking,
+    ):
+        only = opened(factory, None, Transfer.PART)
+        sent(factory, only, b"hello")
+        final = joined(factory, only)
+        holding.execute("SELECT 1 FROM quotas FOR UPDATE")
+        works = [
+            lambda: sent(factory, only, b"", 5, size=5),
+            lambda: factory.services.uploads.cancel(ALICE, final.upload_id),
+        ]
+
+        threads = all_waiting(looking, works)
+        began = time.monotonic()
+        holding.commit()
+        for thread in threads:
+            thread.join()
+
+        assert factory.quota() == (0, 0)
+        assert time.monotonic() - began < 1  # PostgreSQL finds a deadlock after a second
