@@ -28,7 +28,7 @@ from shared.ports import Body
 from shared.records import Records, Transaction
 from shared.services.chunks import ChunkService, elsewhere
 from shared.services.files import FileService
-from shared.services.finding import find_upload, looked_up
+from shared.services.finding import find_upload, is_id, looked_up
 from shared.services.jobs import JobService
 from shared.services.joining import Parts, join, joined_before, parts_of, queued
 from shared.services.resumption import Resumption, resumption
@@ -108,6 +108,8 @@ class ResumeService:
 
     def enter(self, capability: Capability) -> Upload:
         """Return the upload whose address this is. Raises `NotFound`, `Gone`."""
+        if not is_id(capability.upload_id):  # nor anything that a database would look for
+            raise NotFound("upload")
         with self.records.read() as rows:
             row = rows.resumables.find(capability.upload_id)
             upload = rows.uploads.find(capability.upload_id)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from shared.errors import AppError, OffsetMismatch, Unavailable
+from shared.errors import AppError, NotFound, OffsetMismatch, Unavailable
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
 from shared.model.resumable import Capability
@@ -217,3 +217,9 @@ def test_who_says_a_length_and_who_ends_what_waits_for_it_never_wait_for_each_ot
 
         assert factory.quota() == (0, 0)
         assert time.monotonic() - began < 1  # PostgreSQL finds a deadlock after a second
+
+
+@pytest.mark.parametrize("address", ["", "\0", "x" * 36 + "-\0", "\0" * 36 + "-x"])
+def test_an_address_that_is_none_opens_nothing(factory: Factory, address: str) -> None:
+    with pytest.raises(NotFound):
+        factory.services.resuming.enter(Capability.parsed(address))
