@@ -69,10 +69,15 @@ def parts_named(said: str) -> list[Capability]:
     """Return the partial uploads in `final;URL URL`, whose URLs may be paths. Raises `Invalid`."""
     if not said.startswith(_FINAL):
         raise Invalid("Upload-Concat is partial, or final; and the URLs of partial uploads.")
-    paths = [urlsplit(url).path for url in said.removeprefix(_FINAL).split()]
-    if not paths or any(not path.startswith(f"{PREFIX}/") for path in paths):
+    try:
+        paths = [urlsplit(url).path for url in said.removeprefix(_FINAL).split()]
+    except ValueError as error:
+        raise Invalid("Upload-Concat has a URL that is none.") from error
+    # Proxies may have put a prefix before ours.
+    named = [path.rpartition(f"{PREFIX}/") for path in paths]
+    if not named or any(not found for _, found, _ in named):
         raise Invalid("Upload-Concat names no upload of this server.")
-    return [Capability.parsed(path.removeprefix(f"{PREFIX}/")) for path in paths]
+    return [Capability.parsed(address) for _, _, address in named]
 
 
 def metadata_of(said: str | None) -> dict[str, str]:

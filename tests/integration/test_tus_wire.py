@@ -1,0 +1,38 @@
+"""tus as odd clients and proxies speak it: what is on the wire, and what is never said again."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.tus import BODY, Tus
+from tests.support.web import Web, a_web
+
+PROXY: Final = {"X_Forwarded_Prefix": "/files", "X_Forwarded_Host": "example.org"}
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with a_web(tmp_path_factory.mktemp("web"), TRUSTED_PROXIES="1") as web:
+        yield web
+
+
+@pytest.fixture
+def tus(alice: Api) -> Tus:
+    return Tus(alice)
+
+
+def test_parts_are_found_by_the_addresses_that_a_proxy_made_of_theirs(tus: Tus) -> None:
+    said = {"Upload_Length": "5", "Upload_Concat": "partial", "Content_Type": BODY}
+    part = tus.ask("POST", "/tus/", b"hello", **said, **PROXY).headers["Location"]
+    assert part.startswith("http://example.org/files/tus/")
+
+    final = tus.ask("POST", "/tus/", Upload_Concat=f"final;{part}", **PROXY)
+
+    assert final.status_code == 201, final.text
+
+
+@pytest.mark.parametrize("url", ["http://[/tus/x", "http://[::1/tus/x", "http://[v1.x]/tus/x"])
+def test_a_url_of_a_part_that_is_none_is_refused(tus: Tus, url: str) -> None:
+    assert tus.ask("POST", "/tus/", Upload_Concat=f"final;{url}").status_code in {400, 404}
