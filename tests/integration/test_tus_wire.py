@@ -5,8 +5,9 @@ from typing import Final
 
 import pytest
 
+from tests.integration.conftest import Dial
 from tests.support.api import Api
-from tests.support.tus import BODY, Tus
+from tests.support.tus import BODY, Tus, metadata
 from tests.support.web import Web, a_web
 
 PROXY: Final = {"X_Forwarded_Prefix": "/files", "X_Forwarded_Host": "example.org"}
@@ -36,3 +37,20 @@ def test_parts_are_found_by_the_addresses_that_a_proxy_made_of_theirs(tus: Tus) 
 @pytest.mark.parametrize("url", ["http://[/tus/x", "http://[::1/tus/x", "http://[v1.x]/tus/x"])
 def test_a_url_of_a_part_that_is_none_is_refused(tus: Tus, url: str) -> None:
     assert tus.ask("POST", "/tus/", Upload_Concat=f"final;{url}").status_code in {400, 404}
+
+
+def test_a_post_that_stands_for_head_is_not_waited_for(dial: Dial) -> None:
+    said = ("Tus-Resumable: 1.0.0", "X-HTTP-Method-Override: HEAD", "Content-Length: 0")
+    with dial() as wire:
+        for _ in range(2):
+            wire.head("POST", "/tus/nothing", None, *said)
+            answer = wire.answer("POST")
+
+            assert (answer.status, answer.body) == (404, b"")
+
+
+def test_a_post_may_stand_for_patch_below_a_base_that_ends_in_a_slash(tus: Tus) -> None:
+    path = tus.create(5).removeprefix(tus.api.base_url)
+    said = {"X_HTTP_Method_Override": "PATCH", "Upload_Offset": "0", "Content_Type": BODY}
+
+    assert tus.ask("POST", f"/{path}", b"hello", **said).status_code == 204

@@ -56,12 +56,25 @@ def _overridden(app: App) -> App:
 
     def wrapped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         said = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE")
-        is_ours = environ.get("PATH_INFO", "").startswith(f"{PREFIX}/")
-        if is_ours and environ["REQUEST_METHOD"] == "POST" and said in _OVERRIDES:
+        path = "/" + environ.get("PATH_INFO", "").lstrip("/")
+        is_ours = path.startswith(f"{PREFIX}/") and environ["REQUEST_METHOD"] == "POST"
+        if is_ours and said in _OVERRIDES:
             environ["REQUEST_METHOD"] = said
-        return app(environ, start_response)
+        if not is_ours or said != "HEAD":
+            return app(environ, start_response)
+        return app(environ, _empty(start_response))
 
     return wrapped
+
+
+def _empty(start_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Whoever sent a POST waits for as much of a body as the answer says: say that there is none."""
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        others = [each for each in headers if each[0].lower() != "content-length"]
+        return start_response(status, [*others, ("Content-Length", "0")], exc_info)
+
+    return start
 
 
 def _enter(*, token_wanted: bool) -> None:
