@@ -54,3 +54,10 @@ def test_a_post_may_stand_for_patch_below_a_base_that_ends_in_a_slash(tus: Tus) 
     said = {"X_HTTP_Method_Override": "PATCH", "Upload_Offset": "0", "Content_Type": BODY}
 
     assert tus.ask("POST", f"/{path}", b"hello", **said).status_code == 204
+
+
+def test_metadata_without_a_field_are_judged_as_the_others_are(tus: Tus) -> None:
+    answer = tus.ask("POST", "/tus/", Upload_Length="5", Upload_Metadata=metadata(mine="a\0b"))
+
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "invalid_request"

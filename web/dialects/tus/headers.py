@@ -4,18 +4,19 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
 
-from shared.errors import Invalid
+from shared.errors import Invalid, Unprocessable
 from shared.model.digest import ALGORITHMS, Announced
 from shared.model.resumable import Capability
 from shared.model.upload import NewUpload, Transfer
 from web.requests import whole_number
 from web.rest.fields import file_fields
+from web.rest.inputs import keepable
 
 VERSION: Final = "1.0.0"
 PREFIX: Final = "/tus"
@@ -100,9 +101,18 @@ def described(said: Mapping[str, str], size: int | None, transfer: Transfer) -> 
     fields = file_fields(MultiDict({key: said[key] for key in said if key in _FIELDS}))
     known = _FIELDS | {*_FILENAME, *_TYPE, "sha256"}
     others = {key: text for key, text in said.items() if key not in known}
-    whole = fields.model_copy(update={"metadata": {**others, **fields.metadata}})
+    whole = fields.model_copy(update={"metadata": _kept({**others, **fields.metadata})})
     new = whole.of(named or _NAMELESS, typed)
     return new.with_bytes(size, said.get("sha256") or None, transfer)
+
+
+def _kept(metadata: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return keepable(metadata)
+    except ValueError as error:
+        raise Unprocessable(
+            f"These metadata can't be kept: {error}.", pointer="/metadata"
+        ) from error
 
 
 def _first(said: Mapping[str, str], names: tuple[str, ...]) -> str | None:
