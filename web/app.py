@@ -100,7 +100,7 @@ def _end(response: Response) -> Response:
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     facts: dict[str, Any] = {
         "method": request.method,
-        "path": public.tellable(request.path),
+        "path": errors.tellable(request.path),
         "status": response.status_code,
         "took_ms": round((time.monotonic() - g.get("began", time.monotonic())) * 1000),
     }

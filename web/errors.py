@@ -5,6 +5,7 @@ dialect's shape gets is the same for all, so that no error escapes it: unknown r
 """
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -36,6 +37,7 @@ STATUS: Final = {
     "late": HTTPStatus.GATEWAY_TIMEOUT,
 }
 _SHAPES: Final = "refusals"
+_TOKEN: Final = re.compile(r"(?<=/objects/).+|(?<=/tus/.{37}).+", re.IGNORECASE | re.DOTALL)
 _RETRY_SECONDS: Final = {"limited": "5", "unavailable": "5", "no_space": "60"}
 
 
@@ -86,6 +88,11 @@ def present(error: AppError) -> Response:
     return _shaped(Refusal(status, error.code, str(error), error.facts, headers))
 
 
+def tellable(path: str) -> str:
+    """Return a path as logs and problems may have it: without the token, which opens what it names."""
+    return _TOKEN.sub("…", path)
+
+
 def problem(refusal: Refusal, status: tuple[int, str] | None = None) -> Response:
     """Return the refusal as a problem document; `status` where HTTP knows none for it."""
     code, title = status or (refusal.status.value, refusal.status.phrase)
@@ -94,7 +101,7 @@ def problem(refusal: Refusal, status: tuple[int, str] | None = None) -> Response
         "title": title,
         "status": code,
         "detail": refusal.detail,
-        "instance": request.path,
+        "instance": tellable(request.path),
         "request_id": g.get("request_id"),
         **refusal.facts,
     }

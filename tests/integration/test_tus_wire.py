@@ -61,3 +61,14 @@ def test_metadata_without_a_field_are_judged_as_the_others_are(tus: Tus) -> None
 
     assert answer.status_code == 422
     assert answer.json()["type"] == "invalid_request"
+
+
+def test_no_answer_is_kept_or_has_the_secret_of_its_address(tus: Tus) -> None:
+    url = tus.create(5)
+
+    told, missed = tus.patch(url, 3, b"x"), tus.ask("HEAD", f"{url}x")
+
+    assert told.status_code == 409
+    assert url[-22:] not in told.text
+    assert missed.status_code == 404
+    assert missed.headers["Cache-Control"] == "no-store"

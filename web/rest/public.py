@@ -1,7 +1,6 @@
 """What needs no token: public files, and the signed links of the local store."""
 
-import re
-from typing import Final, Protocol, cast
+from typing import Protocol, cast
 
 from apiflask import APIBlueprint
 from flask import Response
@@ -14,8 +13,6 @@ from web.rest.documented import answers
 from web.services import services
 
 bp = APIBlueprint("public", __name__, tag="Public")
-
-_TOKEN: Final = re.compile(r"(?<=/objects/).+|(?<=/tus/.{37}).+", re.IGNORECASE | re.DOTALL)
 
 
 @bp.get("/public/<file_id>/<filename>")
@@ -71,8 +68,3 @@ def linked_object(token: str) -> Response:
         content_disposition=disposition,
         cache=PRIVATE,
     )
-
-
-def tellable(path: str) -> str:
-    """Return a path as logs may have it: without the token, which opens what it names."""
-    return _TOKEN.sub("…", path)

@@ -103,4 +103,5 @@ def _enter(*, token_wanted: bool) -> None:
 def _sign(response: Response) -> Response:
     if f"{request.path}/".startswith(f"{PREFIX}/"):
         response.headers["Tus-Resumable"] = VERSION
+        response.headers["Cache-Control"] = "no-store"  # else 404 and 410 might be kept
     return response

@@ -90,7 +90,7 @@ def show_offset(address: str) -> Any:
     """Say how far the upload has come."""
     del address
     status = services().resuming.status(caller(), _upload().id)
-    told = {"Cache-Control": "no-store"} | _standing(status)
+    told = _standing(status)
     if status.resumable.said is not None:
         told["Upload-Metadata"] = status.resumable.said
     return "", HTTPStatus.OK, told
