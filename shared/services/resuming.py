@@ -31,6 +31,7 @@ from shared.services.files import FileService
 from shared.services.finding import find_upload, is_id, looked_up
 from shared.services.jobs import JobService
 from shared.services.joining import Parts, join, joined_before, parts_of, queued
+from shared.services.releasing import release
 from shared.services.resumption import Resumption, resumption
 from shared.services.uploads import UploadService
 
@@ -179,7 +180,11 @@ class ResumeService:
         elif upload.state is UploadState.READY:
             self.files.delete(caller, upload.id, hard=True)
         with self.records.begin() as rows:
+            # A failed one is kept for a retry, which nobody wants any more.
+            is_kept = rows.uploads.hold(upload.id, UploadState.FAILED)
+            places = release(rows, upload.id) if is_kept else set()
             rows.resumables.drop(upload.id)
+        self.uploads.staging.clear(*places)
 
     def _opened(
         self,

@@ -9,7 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from shared.errors import AppError, NotFound, OffsetMismatch, Unavailable
+from shared.errors import AppError, Conflict, NotFound, OffsetMismatch, Unavailable
+from shared.model.caller import Caller, Scope
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
 from shared.model.resumable import Capability
@@ -20,6 +21,8 @@ from tests.support.factory import Factory, a_factory
 from tests.support.races import at_once
 from tests.support.waiting import eventually
 from tests.support.workshop import ALICE, Bytes
+
+ADMIN = Caller("root", scopes=frozenset({Scope.ADMIN}))
 
 
 @pytest.fixture
@@ -223,3 +226,20 @@ def test_who_says_a_length_and_who_ends_what_waits_for_it_never_wait_for_each_ot
 def test_an_address_that_is_none_opens_nothing(factory: Factory, address: str) -> None:
     with pytest.raises(NotFound):
         factory.services.resuming.enter(Capability.parsed(address))
+
+
+def test_who_ends_a_failed_upload_frees_what_was_kept_for_a_retry(factory: Factory) -> None:
+    capability = opened(factory, 5)
+    sent(factory, capability, b"hello")
+    claim = factory.claim(job_of(factory, capability))
+    factory.claims.give_up(claim, {"code": "x", "detail": "y"})
+    assert (factory.quota(), len(factory.staged())) == ((0, 5), 1)
+
+    service = factory.services.resuming
+    service.end(ALICE, service.enter(capability))
+
+    assert (factory.quota(), factory.staged()) == ((0, 0), [])
+    with pytest.raises(NotFound):
+        service.enter(capability)
+    with pytest.raises(Conflict):
+        factory.services.jobs.retry(ADMIN, claim.job.id)
