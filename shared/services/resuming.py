@@ -98,8 +98,8 @@ class ResumeService:
                 rows.resumables.renew(before.id, capability.secret_sha256)
                 return capability
             size = sum(each.size or 0 for each in parts_of(rows, caller, parts.ids))
-            if size > (limit := self.uploads.screening.largest(new.profile)):
-                raise TooLarge(f"At most {limit} bytes are allowed.", limit=limit)
+            whole = replace(new, filename=upload.filename, size=size)
+            self.uploads.screening.refuse_declaration(whole)
             self.uploads.admit(rows, upload, caller, new)
             hashed = capability.secret_sha256
             rows.resumables.add(Resumable(upload.id, hashed, said, parts.said, parts.ids))

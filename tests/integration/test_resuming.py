@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from shared.errors import AppError, Conflict, NotFound, OffsetMismatch, Unavailable
+from shared.errors import AppError, Conflict, NotFound, OffsetMismatch, TooLarge, Unavailable
 from shared.model.caller import Caller, Scope
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
@@ -243,3 +243,16 @@ def test_who_ends_a_failed_upload_frees_what_was_kept_for_a_retry(factory: Facto
         service.enter(capability)
     with pytest.raises(Conflict):
         factory.services.jobs.retry(ADMIN, claim.job.id)
+
+
+def test_parts_that_are_too_large_together_for_what_they_are_to_be_are_refused(
+    factory: Factory,
+) -> None:
+    parts = [opened(factory, 80 * 1024**2, Transfer.PART) for _ in range(2)]
+    named = Parts([each.upload_id for each in parts], "final;")
+    before = factory.snapshot()
+
+    with pytest.raises(TooLarge):
+        factory.services.resuming.join(ALICE, NewUpload("photo.png"), None, named)
+
+    assert factory.snapshot() == before
