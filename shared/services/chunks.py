@@ -103,7 +103,12 @@ class ChunkService:
         if body.length is not None and body.length > room:
             raise TooLarge(f"Only {room} bytes are still to come.", limit=room)
 
+        last: list[Chunk] = []
+
         def keep(chunk: Chunk) -> None:
+            if body.length is None and chunk.offset + chunk.length == upload.size:
+                last.append(chunk)  # unless more comes, and all is too long
+                return
             self._commit(upload, [chunk], at=chunk.offset, arrived=arrived)
             intake.commit()
 
@@ -116,7 +121,9 @@ class ChunkService:
             if digest is not None:
                 intake.refuse_cut(body, body.length)
                 intake.refuse_other(digest)
-                self._commit(upload, intake.chunks, at=offset, arrived=arrived)
+                last = intake.chunks
+            if last:
+                self._commit(upload, last, at=last[0].offset, arrived=arrived)
                 intake.commit()
         return Receipt(upload, 0, offset, intake.length)
 
@@ -239,6 +246,5 @@ def elsewhere(upload: Upload) -> OffsetMismatch:
 
 def _refuse_declared(rows: Transaction, upload_id: str, at: int) -> None:
     """Whoever does not know the length that was said meanwhile is the old request, and loses."""
-    now = rows.uploads.find(upload_id)
-    if now is not None and now.size is not None:
+    if (now := rows.uploads.find(upload_id)) is not None and now.size is not None:
         raise OffsetMismatch("This upload has got a length; ask where it is.", offset=at)

@@ -17,7 +17,7 @@ from shared.model.resumable import Capability
 from shared.model.upload import NewUpload, Transfer
 from shared.services.joining import Parts
 from shared.services.resumption import Resumption
-from tests.support.factory import Factory, a_factory
+from tests.support.factory import UPLOADS, Factory, a_factory
 from tests.support.races import at_once
 from tests.support.waiting import eventually
 from tests.support.workshop import ALICE, Bytes
@@ -256,3 +256,20 @@ def test_parts_that_are_too_large_together_for_what_they_are_to_be_are_refused(
         factory.services.resuming.join(ALICE, NewUpload("photo.png"), None, named)
 
     assert factory.snapshot() == before
+
+
+def test_a_body_that_turns_out_too_long_does_not_end_its_upload(factory: Factory) -> None:
+    chunk = UPLOADS.chunk_size
+    capability, long = opened(factory, 2 * chunk), Stalled(b"a" * 3 * chunk)
+    long.go.set()
+    service = factory.services.resuming
+
+    with pytest.raises(TooLarge):
+        service.append(ALICE, service.enter(capability), 0, long)
+
+    found = status(factory, capability)
+    assert (found.offset, found.job, len(factory.staged())) == (chunk, None, 1)
+    rest = Stalled(b"a" * chunk)
+    rest.go.set()
+    service.append(ALICE, service.enter(capability), chunk, rest)
+    assert factory.run(job_of(factory, capability)).state is JobState.SUCCEEDED
