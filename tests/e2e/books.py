@@ -62,9 +62,15 @@ class Books:
         return int(self._asked(question, *where.values())[0][0])
 
     def staged(self) -> frozenset[str]:
-        """Return everything in staging but the folders that only spread the others."""
+        """Return everything in staging but the folders that only spread the others.
+
+        The names of folders end with a slash.
+        """
         root = self.stack.staging
-        return frozenset(str(path.relative_to(root)) for path in root.glob("*/**/*"))
+        return frozenset(
+            f"{path.relative_to(root)}{'' if path.is_file() else '/'}"
+            for path in root.glob("*/**/*")
+        )
 
     def objects(self, prefix: str = "") -> frozenset[str]:
         """Return the keys of all objects whose key has `prefix`."""
@@ -137,6 +143,8 @@ def _changes(before: Page, after: Page) -> list[str]:
         was, now = getattr(before, name), getattr(after, name)
         keys = {key for key in (*was, *now) if was.get(key) != now.get(key)}
         said += [f"{name} of {key}: {was.get(key)} -> {now.get(key)}" for key in sorted(keys)]
-    said += [f"gone from staging: {each}" for each in sorted(before.staged - after.staged)]
+    # A worker removes the empty folder of an upload when all else is done.
+    lost = (each for each in before.staged - after.staged if not each.endswith("/"))
+    said += [f"gone from staging: {each}" for each in sorted(lost)]
     said += [f"come to staging: {each}" for each in sorted(after.staged - before.staged)]
     return said
