@@ -152,7 +152,10 @@ def test_what_can_still_come_is_awaited_for_as_long_as_links_work(rows: Transact
 
 
 def test_keys_are_over_when_nobody_works_on_their_uploads_any_more(rows: Transaction) -> None:
-    ended = {UploadState.READY, UploadState.CANCELLED, UploadState.EXPIRED, UploadState.REJECTED}
+    ended = {
+        *(UploadState.READY, UploadState.CANCELLED, UploadState.EXPIRED, UploadState.REJECTED),
+        UploadState.JOINED,
+    }
     keys = {}
     for state in UploadState:
         reserved = 0 if state in ended else 10
