@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from shared.model.direct import Form
 from shared.model.stored import PartSeen, StoredObject
 
 
@@ -20,10 +21,16 @@ class DirectStore(Protocol):
         """Return a link for one PUT; `size` and `content_type` are signed where they are known."""
         ...
 
+    def sign_form(
+        self, key: str, lifetime: timedelta, *, least: int, most: int, content_type: str | None
+    ) -> Form:
+        """Return a form for one POST of `least` to `most` bytes."""
+        ...
+
     def begin_parts(self, key: str, *, content_type: str | None) -> str: ...
 
     def sign_part(
-        self, key: str, multipart_id: str, number: int, lifetime: timedelta, *, size: int
+        self, key: str, multipart_id: str, number: int, lifetime: timedelta, *, size: int | None
     ) -> str: ...
 
     def parts(self, key: str, multipart_id: str) -> Iterator[PartSeen]:

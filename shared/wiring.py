@@ -24,6 +24,7 @@ from shared.services.deliveries import DeliveryService
 from shared.services.describing import Describing
 from shared.services.events import Events
 from shared.services.files import FileService
+from shared.services.grants import GrantService
 from shared.services.health import Health
 from shared.services.identity import StagingIdentity
 from shared.services.jobs import JobService
@@ -34,9 +35,11 @@ from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper
 from shared.services.targets import TargetService
+from shared.services.unsized import UnsizedService
 from shared.services.uploads import UploadService
 from shared.services.webhooks import WebhookService
 from shared.wiring_parts import (
+    adoption_of,
     all_profiles,
     build_objects,
     cdn_of,
@@ -64,6 +67,8 @@ class Services:
     describing: Describing
     uploads: UploadService
     targets: TargetService
+    unsized: UnsizedService
+    grants: GrantService
     adoption: Adoption
     chunks: ChunkService
     resuming: ResumeService
@@ -86,8 +91,7 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
 
     `hurried` where clients wait for what the object store says.
     """
-    records = SqlRecords(settings.database)
-    clock = SystemClock()
+    records, clock = SqlRecords(settings.database), SystemClock()
     settle = StagingIdentity(records).settle
     staging = DiskStaging(settings.staging, floor=settings.staging_floor, settle=settle)
     objects = build_objects(settings, hurried=hurried)
@@ -106,6 +110,7 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     rules = upload_rules(settings)
     chunks = ChunkService(records, staging, screening, settings.chunk_size)
     uploads = UploadService(records, staging, screening, jobs, direct, clock, rules)
+    targets = TargetService(records, direct, clock, seconds(settings.presigned_url_expiry))
     return Services(
         settings=settings,
         records=records,
@@ -116,10 +121,10 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         screening=screening,
         describing=describing,
         uploads=uploads,
-        targets=TargetService(records, direct, clock, seconds(settings.presigned_url_expiry)),
-        adoption=Adoption(
-            records, direct, clock, settings.s3_staging_prefix, seconds(settings.adopt_seconds)
-        ),
+        targets=targets,
+        unsized=UnsizedService(records, uploads, targets, direct),
+        grants=GrantService(records, clock, rules.lifetime),
+        adoption=adoption_of(settings, direct, clock),
         chunks=chunks,
         resuming=ResumeService(records, uploads, chunks, jobs, files),
         jobs=jobs,

@@ -21,6 +21,7 @@ from shared.model.narrowing import narrowed
 from shared.model.policy import MIB, Profile, default_profile
 from shared.ports import Cdn, Clock, ObjectStore, Rates
 from shared.records import Records
+from shared.services.adopting import Adoption
 from shared.services.claims import ClaimRules
 from shared.services.direct import DirectService
 from shared.services.drafting import UploadRules
@@ -72,6 +73,11 @@ def direct_uploads(
 ) -> DirectService:
     straight = objects if isinstance(objects, S3Objects) else None
     return DirectService(records, objects, straight, jobs, settings.allow_empty_files)
+
+
+def adoption_of(settings: Settings, direct: DirectService, clock: Clock) -> Adoption:
+    prefix, patience = settings.s3_staging_prefix, seconds(settings.adopt_seconds)
+    return Adoption(direct.records, direct, clock, prefix, patience)
 
 
 def seconds(seconds: float) -> timedelta:

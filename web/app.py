@@ -15,10 +15,21 @@ from shared.config import Settings
 from shared.wiring import Services, build
 from shared.wiring_parts import build_rates
 from web import addresses, auth, errors, health, limits, metrics, rates
-from web.dialects import predecessors, tus
+from web.dialects import predecessors, s3_multipart, tus
 from web.pages import reference
 from web.requests import SluiceRequest, StrictJson
-from web.rest import admin, changes, files, jobs, openapi, public, submissions, uploads, webhooks
+from web.rest import (
+    admin,
+    changes,
+    files,
+    grants,
+    jobs,
+    openapi,
+    public,
+    submissions,
+    uploads,
+    webhooks,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +60,11 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     app.before_request(_begin)
     openapi.register(app)
     addresses.register(app, settings)
-    errors.register(app, {**predecessors.SHAPES, tus.PREFIX: tus.refusal})
+    errors.register(
+        app,
+        {**predecessors.SHAPES, tus.PREFIX: tus.refusal, s3_multipart.PREFIX: s3_multipart.refusal},
+    )
+    s3_multipart.enter(app)
     auth.register(app, settings)
     tus.register(app, settings)
     rates.register(app, build_rates(settings))
@@ -57,6 +72,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
         health,
         metrics,
         uploads,
+        grants,
         submissions,
         files,
         changes,
@@ -70,6 +86,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     app.register_blueprint(reference.home)
     for blueprint in (*predecessors.BLUEPRINTS, tus.bp):
         app.register_blueprint(blueprint)
+    s3_multipart.register(app)
     auth.public(app.view_functions["swagger_ui.show"])
     CORS(
         app,

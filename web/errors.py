@@ -37,7 +37,9 @@ STATUS: Final = {
     "late": HTTPStatus.GATEWAY_TIMEOUT,
 }
 _SHAPES: Final = "refusals"
-_TOKEN: Final = re.compile(r"(?<=/objects/).+|(?<=/tus/.{37}).+", re.IGNORECASE | re.DOTALL)
+_TOKEN: Final = re.compile(
+    r"(?<=/objects/).+|(?<=/tus/.{37}).+|(?<=/s3/[0-9a-f-]{37})[^/]+", re.IGNORECASE | re.DOTALL
+)
 _RETRY_SECONDS: Final = {"limited": "5", "unavailable": "5", "no_space": "60"}
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from shared.adapters.client_s3 import Patience, S3Place, s3_client
 from shared.adapters.digests_s3 import bare
 from shared.adapters.objects_s3_writes import S3Writes
+from shared.model.direct import Form
 from shared.model.stored import PartSeen
 
 _READ_SECONDS: Final = 120.0  # a store may be silent while it joins
@@ -27,6 +28,21 @@ class S3Direct(S3Writes):
         known = {name: value for name, value in said.items() if value is not None}
         return self._signed("put_object", lifetime, Key=key, **known)
 
+    def sign_form(
+        self, key: str, lifetime: timedelta, *, least: int, most: int, content_type: str | None
+    ) -> Form:
+        said = {} if content_type is None else {"Content-Type": content_type}
+        fields: dict[str, str] = {**said, "success_action_status": "201"}
+        conditions: list[Any] = [{name: text} for name, text in fields.items()]
+        signed = self._signer.generate_presigned_post(
+            self._place.bucket,
+            key,
+            Fields=fields,
+            Conditions=[*conditions, ["content-length-range", least, most]],
+            ExpiresIn=int(lifetime.total_seconds()),
+        )
+        return Form(signed["url"], signed["fields"])
+
     def begin_parts(self, key: str, *, content_type: str | None) -> str:
         # No checksum is asked for: the parts' senders make none.
         known: Any = {} if content_type is None else {"ContentType": content_type}
@@ -37,16 +53,11 @@ class S3Direct(S3Writes):
             return answer["UploadId"]
 
     def sign_part(
-        self, key: str, multipart_id: str, number: int, lifetime: timedelta, *, size: int
+        self, key: str, multipart_id: str, number: int, lifetime: timedelta, *, size: int | None
     ) -> str:
-        return self._signed(
-            "upload_part",
-            lifetime,
-            Key=key,
-            UploadId=multipart_id,
-            PartNumber=number,
-            ContentLength=size,
-        )
+        known = {} if size is None else {"ContentLength": size}
+        part = {"Key": key, "UploadId": multipart_id, "PartNumber": number}
+        return self._signed("upload_part", lifetime, **part, **known)
 
     def parts(self, key: str, multipart_id: str) -> Iterator[PartSeen]:
         paginator = self._client.get_paginator("list_parts")

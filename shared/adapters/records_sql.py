@@ -19,6 +19,7 @@ from shared.adapters.records_sql_audits import SqlAuditRows
 from shared.adapters.records_sql_direct import SqlDirectRows
 from shared.adapters.records_sql_expected import SqlExpectedRows
 from shared.adapters.records_sql_files import SqlFileRows
+from shared.adapters.records_sql_grants import SqlGrantRows
 from shared.adapters.records_sql_jobs import SqlJobRows, SqlLeaseRows
 from shared.adapters.records_sql_objects import SqlObjectRows
 from shared.adapters.records_sql_quotas import SqlQuotaRows
@@ -47,6 +48,7 @@ class SqlTransaction:
         self.uploads = SqlUploadRows(connection)
         self.chunks = SqlChunkRows(connection)
         self.direct = SqlDirectRows(connection)
+        self.grants = SqlGrantRows(connection)
         self.resumables = SqlResumableRows(connection)
         self.jobs = SqlJobRows(connection)
         self.steps = SqlStepRows(connection)

@@ -102,7 +102,19 @@ direct = Table(
     Column("etag", String(255)),
     Column("is_cleared", Boolean, nullable=False),
     Column("links_until", Instant),
+    Column("grant_id", _ID),
     Index(None, "is_cleared", "links_until"),  # of those to clear
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
 )
 
 idempotency = Table(

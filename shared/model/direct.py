@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.errors import Unprocessable
+from shared.errors import ChunksMissing, TooLarge, Unprocessable
 from shared.model import coverage
 from shared.model.coverage import layout_of
 from shared.model.policy import GIB, MIB
+from shared.model.stored import PartSeen
 from shared.model.upload import Chunk, Upload
 
 SMALLEST_PART: Final = 5 * MIB  # of all but the last: S3's bound
@@ -29,7 +30,8 @@ class Direct:
 
     `etag` is that of what was sealed: other bytes are not the upload's. `is_cleared` says that what
     lay there after the end was removed once; `links_until` is when the last target that was handed
-    out stops to work, None before the first.
+    out stops to work, None before the first. `grant_id` is the grant that it was opened by, which
+    nobody with another reaches.
     """
 
     upload_id: str
@@ -38,6 +40,11 @@ class Direct:
     etag: str | None = None
     is_cleared: bool = False
     links_until: datetime | None = None
+    grant_id: str | None = None
+
+    def in_parts(self, upload: Upload) -> bool:
+        """Say whether it comes in parts: of fixed places, or of sizes that their sender chooses."""
+        return is_parted(upload) or self.multipart_id is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,53 @@ class Target:
 class Targets:
     targets: list[Target]
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that its client posts to the store, with these fields before the file."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedForm:
+    form: Form
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The parts that their sender wants joined: ETags without quotes by number from 1.
+
+    `most` is how many bytes they may have together.
+    """
+
+    etags: Mapping[int, str]
+    most: int
+
+    def of(self, seen: Collection[PartSeen]) -> list[PartSeen]:
+        """Return those parts of what the store has.
+
+        Raises `ChunksMissing` for one that is not there as named, `Unprocessable`, `TooLarge`.
+        """
+        here = {part.number: part for part in seen}
+        lost = [
+            number
+            for number, etag in sorted(self.etags.items())
+            if number not in here or here[number].etag != etag
+        ]
+        if lost:
+            raise ChunksMissing("Some parts are not in the store as named.", parts=lost)
+        parts = [here[number] for number in sorted(self.etags)]
+        if any(part.length < SMALLEST_PART for part in parts[:-1]):
+            raise Unprocessable(
+                f"All parts but the last have at least {SMALLEST_PART} bytes.", pointer="/parts"
+            )
+        if sum(part.length for part in parts) > self.most:
+            raise TooLarge(f"The file is larger than {self.most} bytes.", limit=self.most)
+        return parts
 
 
 def part_size(size: int | None, wanted: int | None) -> int:

@@ -29,12 +29,15 @@ class Resumable:
     parts: Sequence[str] = ()
 
     def opens_with(self, secret: str) -> bool:
-        return hmac.compare_digest(self.secret_sha256, _hashed(secret))
+        return opens(self.secret_sha256, secret)
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """The last part of an upload's address: its id, and 128 random bits that nobody keeps."""
+    """The last part of an upload's address: its id, and 128 random bits that nobody keeps.
+
+    The address of a grant to upload has the same form; `upload_id` is then the grant's.
+    """
 
     upload_id: str
     secret: str
@@ -54,6 +57,11 @@ class Capability:
 
     def __str__(self) -> str:
         return f"{self.upload_id}-{self.secret}"
+
+
+def opens(secret_sha256: str, secret: str) -> bool:
+    """Say whether this is the secret of that hash, in a time that tells nothing."""
+    return hmac.compare_digest(secret_sha256, _hashed(secret))
 
 
 def _hashed(secret: str) -> str:

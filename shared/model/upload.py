@@ -31,7 +31,7 @@ class NewUpload:
     `layout` is how its dialect names objects, None for the way of the settings; `open_for` is how
     many seconds the upload stays open at least. With `restarts` an upload of the same caller, name
     and key that is still receiving gives way to this one; with `replace`, a file of the caller's
-    that has the bare name already.
+    that has the bare name already. `grant_id` is what it is opened by, straight to the store.
     """
 
     filename: str
@@ -52,6 +52,7 @@ class NewUpload:
     open_for: int = 0
     restarts: bool = False
     replace: bool = False
+    grant_id: str | None = None
 
     def with_bytes(self, size: int | None, sha256: str | None, transfer: Transfer) -> "NewUpload":
         """Return it with what is said of its bytes and of their way."""

@@ -20,6 +20,7 @@ from shared.records.audits import (
 )
 from shared.records.direct import DirectRows
 from shared.records.files import FileRows, ObjectRecord, ObjectRows, ObjectState, QuotaRows
+from shared.records.grants import GrantRows
 from shared.records.jobs import JobRows, LeaseRows, StepRows
 from shared.records.resumables import ResumableRows
 from shared.records.uploads import ChunkRows, UploadRows
@@ -35,6 +36,7 @@ __all__ = [
     "ExpectedRows",
     "Figures",
     "FileRows",
+    "GrantRows",
     "JobRows",
     "LeaseRows",
     "ObjectRecord",
@@ -63,6 +65,9 @@ class Transaction(Protocol):
 
     @property
     def direct(self) -> DirectRows: ...
+
+    @property
+    def grants(self) -> GrantRows: ...
 
     @property
     def resumables(self) -> ResumableRows: ...

@@ -23,7 +23,7 @@ from shared.errors import (
 from shared.model import coverage
 from shared.model.caller import Caller, Scope
 from shared.model.digest import agreed_sha256
-from shared.model.direct import Direct, is_parted, missing
+from shared.model.direct import Direct, Named, is_parted, missing
 from shared.model.job import Job
 from shared.model.lifecycle import Event, UploadState
 from shared.model.stored import PartSeen, StoredObject
@@ -31,7 +31,7 @@ from shared.model.upload import Chunk, Upload
 from shared.ports import ObjectStore
 from shared.ports_direct import DirectStore
 from shared.records import Records
-from shared.services.finding import looked_up
+from shared.services.finding import looked_up, not_receiving
 from shared.services.jobs import JobService
 from shared.services.releasing import release
 from shared.services.sealing import repeated
@@ -69,11 +69,22 @@ class DirectService:
 
     def here(self, upload: Upload, direct: Direct) -> list[Chunk]:
         """Return what has arrived: parts that fill their places, and all once there is an object."""
-        parts = self._parts(upload, direct) if is_parted(upload) else None
+        parts = self._parts(upload, direct) if direct.in_parts(upload) else None
         if parts is not None:
             return _as_chunks(upload, parts)
         there = self.objects.find(direct.key)
         return [] if there is None else _whole(upload, there)
+
+    def parts(self, upload: Upload) -> list[PartSeen]:
+        """Return the parts that the store has, in order; none once they are joined.
+
+        Raises `NotReceiving`.
+        """
+        with self.records.read() as rows:
+            direct = rows.direct.find(upload.id)
+        if direct is None or upload.state is not UploadState.RECEIVING:
+            raise not_receiving(upload)
+        return self._parts(upload, direct) or []
 
     def complete(
         self, caller: Caller, upload: Upload, *, total_chunks: int | None, sha256: str | None
@@ -89,6 +100,14 @@ class DirectService:
         if total_chunks not in {None, count}:
             raise Unprocessable(f"This upload has {count} parts.", pointer="/total_chunks")
         return self._sealed(upload, sha256, joins=True)
+
+    def complete_parts(self, caller: Caller, upload: Upload, named: Named) -> Job:
+        """Do the same with parts of sizes that their sender chose: just these are joined.
+
+        Raises what `complete` and `Named.of` raise.
+        """
+        caller.require(Scope.FILES_WRITE)
+        return self._sealed(upload, None, joins=True, named=named)
 
     def adopt(self, upload: Upload) -> Job | None:
         """Seal an upload whose client never said it was done; None when it is not, or can't be.
@@ -118,13 +137,15 @@ class DirectService:
             job = rows.jobs.of_upload(upload.id)
         return self.adopt(upload) if job is None and upload.is_receiving_directly else job
 
-    def _sealed(self, upload: Upload, sha256: str | None, *, joins: bool) -> Job:
+    def _sealed(
+        self, upload: Upload, sha256: str | None, *, joins: bool, named: Named | None = None
+    ) -> Job:
         with self.records.read() as rows:
             direct = rows.direct.find(upload.id)
         if direct is None or upload.state is not UploadState.RECEIVING:
             with self.records.begin() as rows:
                 return repeated(rows, upload, sha256)
-        there = self._object(upload, direct, joins=joins)
+        there = self._object(upload, direct, joins=joins, named=named)
         if there.size == 0 and not self.allow_empty:
             raise FileEmpty("The file is empty.")
         try:
@@ -157,11 +178,13 @@ class DirectService:
             if rows.uploads.advance(upload.id, Event.CANCEL):
                 release(rows, upload.id)
 
-    def _object(self, upload: Upload, direct: Direct, *, joins: bool) -> StoredObject:
+    def _object(
+        self, upload: Upload, direct: Direct, *, joins: bool, named: Named | None
+    ) -> StoredObject:
         """Return the object that all bytes of the upload are in by now."""
         there = self.objects.find(direct.key)
-        if there is None and joins and is_parted(upload):
-            there = self._joined(upload, direct)
+        if there is None and joins and direct.in_parts(upload):
+            there = self._joined(upload, direct, named)
         if there is None:
             raise ChunksMissing("Nothing has been uploaded yet.", missing=missing(upload, ()))
         if upload.size not in {None, there.size}:
@@ -172,10 +195,12 @@ class DirectService:
             )
         return there
 
-    def _joined(self, upload: Upload, direct: Direct) -> StoredObject | None:
+    def _joined(self, upload: Upload, direct: Direct, named: Named | None) -> StoredObject | None:
         """Join the parts; whoever else did so before or meanwhile, the object tells."""
         parts = self._parts(upload, direct)
         gaps = [] if parts is None else missing(upload, _as_chunks(upload, parts))
+        if parts is not None and named is not None:
+            parts, gaps = named.of(parts), []
         if parts and not gaps and direct.multipart_id is not None:
             with suppress(NotFound):
                 self.store.join_parts(direct.key, direct.multipart_id, parts)
@@ -190,12 +215,14 @@ class DirectService:
         None when the store knows of no parts any more: they are joined, or were thrown away.
         """
         layout = coverage.layout_of(upload)
-        if direct.multipart_id is None or layout is None:
+        if direct.multipart_id is None:
             return []
         try:
             seen = list(self.store.parts(direct.key, direct.multipart_id))
         except NotFound:
             return None
+        if layout is None:
+            return seen
         return [
             part
             for part in seen

@@ -8,7 +8,7 @@ from typing import Final
 from shared.errors import ChunkMisplaced, Conflict, Unavailable
 from shared.model import coverage
 from shared.model.caller import Caller, Scope
-from shared.model.direct import Direct, Target, Targets, is_parted, missing
+from shared.model.direct import Direct, SignedForm, Target, Targets, is_parted, missing
 from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Upload
 from shared.ports import Clock
@@ -43,25 +43,33 @@ class TargetService:
         They work no longer than the upload is open. Raises `NotReceiving`, `Conflict` when the
         upload does not go this way, `ChunkMisplaced` beyond its end.
         """
-        caller.require(Scope.FILES_WRITE)
-        with self.records.read() as rows:
-            upload, direct = find_upload(rows, caller, upload_id), rows.direct.find(upload_id)
-        if direct is None:
-            raise Conflict("This upload does not go straight to the object store.")
-        if upload.state is not UploadState.RECEIVING:
-            raise not_receiving(upload)
+        upload, direct = self._receiving(caller, upload_id)
         if is_parted(upload) and direct.multipart_id is None:
             direct = self._begun(upload, direct)
-        wanted = self._missing(upload, direct) if numbers is None else _known(upload, numbers)
+        if numbers is None:
+            wanted: Sequence[int] = self._missing(upload, direct)
+        else:
+            wanted = _known(upload, direct, numbers)
         now = self.clock.now()
-        lifetime = max(_SHORTEST, min(lifetime or self.links, upload.expires_at - now))
-        with self.records.begin() as rows:
-            if not rows.uploads.hold(upload.id, UploadState.RECEIVING):
-                raise not_receiving(rows.uploads.find(upload.id) or upload)
-            # Before they are out: nothing may be written later than the row knows.
-            rows.direct.signed(upload.id, lifetime)
+        lifetime = self._noted(upload, lifetime)
         signed = [self._signed(upload, direct, number, lifetime) for number in wanted]
         return Targets(signed, now + lifetime)
+
+    def sign_form(self, caller: Caller, upload_id: str, *, least: int, most: int) -> SignedForm:
+        """Sign a form for the whole file, of `least` to `most` bytes; raises as `sign`."""
+        upload, direct = self._receiving(caller, upload_id)
+        now, kind = self.clock.now(), upload.declared_type
+        lifetime = self._noted(upload, None)
+        form = self.direct.store.sign_form(
+            direct.key, lifetime, least=least, most=most, content_type=kind
+        )
+        return SignedForm(form, now + lifetime)
+
+    def begin(self, caller: Caller, upload_id: str) -> None:
+        """Let the upload come in parts of any size; raises as `sign`."""
+        upload, direct = self._receiving(caller, upload_id)
+        if direct.multipart_id is None:
+            self._begun(upload, direct)
 
     def sign_first(self, caller: Caller, upload_id: str, *, is_kept: bool) -> Targets:
         """Sign for an upload that was opened just now; where that fails it is given up again.
@@ -73,10 +81,35 @@ class TargetService:
             return self.sign(caller, upload_id)
         except Unavailable:
             if not is_kept:
-                with self.records.begin() as rows:
-                    if rows.uploads.advance(upload_id, Event.CANCEL):
-                        release(rows, upload_id)
+                self.give_up(upload_id)
             raise
+
+    def give_up(self, upload_id: str) -> None:
+        """End an upload of which its client has heard nothing yet."""
+        with self.records.begin() as rows:
+            if rows.uploads.advance(upload_id, Event.CANCEL):
+                release(rows, upload_id)
+
+    def _receiving(self, caller: Caller, upload_id: str) -> tuple[Upload, Direct]:
+        caller.require(Scope.FILES_WRITE)
+        with self.records.read() as rows:
+            upload, direct = find_upload(rows, caller, upload_id), rows.direct.find(upload_id)
+        if direct is None:
+            raise Conflict("This upload does not go straight to the object store.")
+        if upload.state is not UploadState.RECEIVING:
+            raise not_receiving(upload)
+        return upload, direct
+
+    def _noted(self, upload: Upload, lifetime: timedelta | None) -> timedelta:
+        """Return how long targets are to work; they may be handed out when this is committed."""
+        left = upload.expires_at - self.clock.now()
+        lifetime = max(_SHORTEST, min(lifetime or self.links, left))
+        with self.records.begin() as rows:
+            if not rows.uploads.hold(upload.id, UploadState.RECEIVING):
+                raise not_receiving(rows.uploads.find(upload.id) or upload)
+            # Before they are out: nothing may be written later than the row knows.
+            rows.direct.signed(upload.id, lifetime)
+        return lifetime
 
     def _missing(self, upload: Upload, direct: Direct) -> list[int]:
         if not is_parted(upload):
@@ -98,20 +131,21 @@ class TargetService:
 
     def _signed(self, upload: Upload, direct: Direct, number: int, lifetime: timedelta) -> Target:
         store, layout = self.direct.store, coverage.layout_of(upload)
-        if layout is not None and direct.multipart_id is not None:
-            size = layout.length(number)
+        if direct.multipart_id is not None:
+            size = None if layout is None else layout.length(number)
+            offset = 0 if layout is None else number * layout.chunk_size  # else its sender knows
             url = store.sign_part(direct.key, direct.multipart_id, number + 1, lifetime, size=size)
-            return Target(number, url, number * layout.chunk_size, size)
+            return Target(number, url, offset, size)
         kind = upload.declared_type
         url = store.sign_put(direct.key, lifetime, size=upload.size, content_type=kind)
         return Target(0, url, 0, upload.size, {} if kind is None else {"Content-Type": kind})
 
 
-def _known(upload: Upload, numbers: Sequence[int]) -> Sequence[int]:
+def _known(upload: Upload, direct: Direct, numbers: Sequence[int]) -> Sequence[int]:
     layout = coverage.layout_of(upload)
     for number in numbers:
         if layout is not None and is_parted(upload):
             layout.length(number)
-        elif number:
+        elif number and direct.multipart_id is None:
             raise ChunkMisplaced("This upload is one request.", total_chunks=1)
     return numbers

@@ -238,5 +238,6 @@ class UploadService:
             raise QuotaExceeded("This tenant's quota is used up.")
         added = rows.uploads.add(upload, max(self.rules.lifetime, timedelta(seconds=new.open_for)))
         if upload.is_direct:
-            rows.direct.add(Direct(upload.id, self.rules.staged_key(upload.id)))
+            key = self.rules.staged_key(upload.id)
+            rows.direct.add(Direct(upload.id, key, grant_id=new.grant_id))
         return added

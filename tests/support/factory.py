@@ -39,6 +39,7 @@ from shared.services.direct import DirectService
 from shared.services.drafting import UploadRules
 from shared.services.events import Events
 from shared.services.files import FileService
+from shared.services.grants import GrantService
 from shared.services.health import Health
 from shared.services.jobs import JobService
 from shared.services.main_service import MainServiceNews
@@ -49,6 +50,7 @@ from shared.services.screening import Screening
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper
 from shared.services.targets import TargetService
+from shared.services.unsized import UnsizedService
 from shared.services.uploads import UploadService
 from shared.services.webhooks import WebhookService
 from shared.wiring import Services
@@ -257,6 +259,7 @@ def a_factory(
         records, staging, store, board, bell, events, files, direct, clock, SWEEP_RULES
     )
     chunks = ChunkService(records, staging, screening, UPLOADS.chunk_size)
+    targets = TargetService(records, direct, clock, timedelta(hours=1))
     services = Services(
         settings=Settings(_env_file=None, data_dir=folder),
         records=records,
@@ -267,7 +270,9 @@ def a_factory(
         screening=screening,
         describing=describing,
         uploads=receiving,
-        targets=TargetService(records, direct, clock, timedelta(hours=1)),
+        targets=targets,
+        unsized=UnsizedService(records, receiving, targets, direct),
+        grants=GrantService(records, clock, timedelta(hours=1)),
         adoption=Adoption(records, direct, clock, ".staging/", timedelta(0)),
         chunks=chunks,
         resuming=ResumeService(records, receiving, chunks, jobs, files),

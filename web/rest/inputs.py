@@ -99,6 +99,10 @@ class UploadIn(FileFields):
         return NewUpload(**self.model_dump() | said)
 
 
+class GrantIn(Input):
+    expires_in: Annotated[int, Field(ge=1, le=_SEVEN_DAYS, description="Seconds.")] | None = None
+
+
 class FileChangesIn(Input):
     """What may be said of a file later. Null takes away what need not be there."""
 

@@ -45,6 +45,14 @@ class OpenedOut(UploadOut):
     targets_expire_at: datetime | None = None
 
 
+class GrantOut(Output):
+    id: str
+    companion_url: str
+    sign_url: str
+    created_at: datetime
+    expires_at: datetime
+
+
 class ReceiptOut(Output):
     number: int
     length: int

@@ -3,37 +3,22 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Request
-from werkzeug.datastructures import MultiDict
 
-from shared.errors import Invalid, Unprocessable
+from shared.errors import Invalid
 from shared.model.digest import ALGORITHMS, Announced
 from shared.model.resumable import Capability
-from shared.model.upload import NewUpload, Transfer
 from web.requests import whole_number
-from web.rest.fields import file_fields
-from web.rest.inputs import keepable
 
 VERSION: Final = "1.0.0"
 PREFIX: Final = "/tus"
 BODY_TYPE: Final = "application/offset+octet-stream"
 PARTIAL: Final = "partial"
 _FINAL: Final = "final;"
-_NAMELESS: Final = "upload"
 _KEY: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]+")  # ASCII without space and comma
-# What clients call the fields of a file; the first that says something counts.
-_FILENAME: Final = ("filename", "name")
-_TYPE: Final = ("content_type", "filetype", "type")
-_FIELDS: Final = frozenset(
-    {
-        *("folder", "description", "metadata", "tags", "is_public", "expires_in", "reference"),
-        *("profile", "replace"),
-    }
-)
 
 
 def bytes_said(request: Request, name: str) -> int | None:
@@ -93,30 +78,6 @@ def metadata_of(said: str | None) -> dict[str, str]:
         except UnicodeDecodeError as error:
             raise Invalid("The values of Upload-Metadata are UTF-8 in Base64.") from error
     return found
-
-
-def described(said: Mapping[str, str], size: int | None, transfer: Transfer) -> NewUpload:
-    """Return the upload that the metadata describe; keys that are no field are its own metadata."""
-    named, typed = _first(said, _FILENAME), _first(said, _TYPE)
-    fields = file_fields(MultiDict({key: said[key] for key in said if key in _FIELDS}))
-    known = _FIELDS | {*_FILENAME, *_TYPE, "sha256"}
-    others = {key: text for key, text in said.items() if key not in known}
-    whole = fields.model_copy(update={"metadata": _kept({**others, **fields.metadata})})
-    new = whole.of(named or _NAMELESS, typed)
-    return new.with_bytes(size, said.get("sha256") or None, transfer)
-
-
-def _kept(metadata: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return keepable(metadata)
-    except ValueError as error:
-        raise Unprocessable(
-            f"These metadata can't be kept: {error}.", pointer="/metadata"
-        ) from error
-
-
-def _first(said: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    return next((said[name] for name in names if said.get(name)), None)
 
 
 def _decoded(value: str, name: str) -> bytes:

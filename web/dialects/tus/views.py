@@ -23,12 +23,12 @@ from web.dialects.tus.headers import (
     VERSION,
     announced,
     bytes_said,
-    described,
     is_deferred,
     metadata_of,
     parts_named,
 )
 from web.requests import RequestBody
+from web.rest.fields import described
 from web.services import services
 
 bp = APIBlueprint("tus", __name__, url_prefix=PREFIX, enable_openapi=False)

@@ -1,0 +1,30 @@
+"""Rows of grants to upload."""
+
+from dataclasses import asdict
+from datetime import timedelta
+
+from sqlalchemy import Connection, delete, insert, select
+
+from shared.adapters.sql_rows import value
+from shared.adapters.sql_time import db_now
+from shared.adapters.tables import grants
+from shared.model.grant import Grant
+
+
+class SqlGrantRows:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, grant: Grant, lifetime: timedelta) -> Grant:
+        self._connection.execute(delete(grants).where(grants.c.expires_at <= db_now()))
+        columns = asdict(grant) | {"created_at": db_now(), "expires_at": db_now(lifetime)}
+        statement = insert(grants).values(columns).returning(grants)
+        return value(self._connection.execute(statement).mappings().one(), Grant)
+
+    def find(self, grant_id: str) -> Grant | None:
+        in_force = select(grants).where(grants.c.id == grant_id, grants.c.expires_at > db_now())
+        row = self._connection.execute(in_force).mappings().first()
+        return None if row is None else value(row, Grant)
+
+    def drop(self, grant_id: str) -> None:
+        self._connection.execute(delete(grants).where(grants.c.id == grant_id))

@@ -1,0 +1,30 @@
+"""Grants to upload, and the uploads straight to the store that were opened by them."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "grants",
+        sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("tenant", sa.String(64), nullable=False),
+        sa.Column("owner", sa.String(255), nullable=False),
+        sa.Column("secret_sha256", sa.String(64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_grants")),
+    )
+    op.create_index(op.f("ix_grants_expires_at"), "grants", ["expires_at"])
+    op.add_column("direct", sa.Column("grant_id", sa.String(36), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("direct", "grant_id")
+    op.drop_index(op.f("ix_grants_expires_at"), table_name="grants")
+    op.drop_table("grants")

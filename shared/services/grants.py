@@ -1,0 +1,53 @@
+"""Grants to upload: made by a caller, handed on by it, and taken back."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from uuid_utils.compat import uuid7
+
+from shared.errors import NotFound
+from shared.model.caller import Caller, Scope
+from shared.model.grant import Grant
+from shared.model.resumable import Capability
+from shared.ports import Clock
+from shared.records import Records
+from shared.services.finding import is_id
+
+_NOUN = "upload grant"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantService:
+    """`lifetime` is how long a grant is in force when nothing else is said."""
+
+    records: Records
+    clock: Clock
+    lifetime: timedelta
+
+    def give(self, caller: Caller, lifetime: timedelta | None) -> tuple[Grant, Capability]:
+        """Make a grant to upload as this caller; its secret is nowhere but in the answer."""
+        caller.require(Scope.FILES_WRITE)
+        capability, now = Capability.new(str(uuid7())), self.clock.now()
+        owner = (caller.tenant, caller.subject)
+        new = Grant(capability.upload_id, *owner, capability.secret_sha256, now, now)
+        with self.records.begin() as rows:
+            return rows.grants.add(new, lifetime or self.lifetime), capability
+
+    def enter(self, capability: Capability) -> Grant:
+        """Return the grant of an address. Raises `NotFound`, also for one that is over."""
+        grant = None
+        if is_id(capability.upload_id):
+            with self.records.read() as rows:
+                grant = rows.grants.find(capability.upload_id)
+        if grant is None or not grant.opens_with(capability.secret):
+            raise NotFound(_NOUN)
+        return grant
+
+    def revoke(self, caller: Caller, grant_id: str) -> None:
+        """End a grant: what was begun by it and is not whole goes on no more."""
+        caller.require(Scope.FILES_WRITE)
+        with self.records.begin() as rows:
+            grant = rows.grants.find(grant_id) if is_id(grant_id) else None
+            if grant is None or not caller.sees(tenant=grant.tenant, owner=grant.owner):
+                raise NotFound(_NOUN)
+            rows.grants.drop(grant_id)
