@@ -1,0 +1,38 @@
+// Sends a file straight to S3 as version 5 of Uppy's plugin does; tells each part, and the end.
+import { readFile } from "node:fs/promises";
+import { AwsS3, Uppy } from "uppy-5";
+
+const said = JSON.parse(process.argv[2]);
+const tell = (what) => console.log(JSON.stringify(what));
+
+// Node has no XMLHttpRequest; the plugin lets the bytes be sent another way.
+async function uploadPartBytes({ signature, body, onComplete, signal }) {
+  const method = signature.method ?? "PUT";
+  const response = await fetch(signature.url, { method, headers: signature.headers, body, signal });
+  if (!response.ok) throw Object.assign(new Error("Non 2xx"), { source: response });
+  const etag = response.headers.get("etag");
+  onComplete(etag);
+  return { ETag: etag, location: response.headers.get("location") };
+}
+
+const uppy = new Uppy();
+uppy.use(AwsS3, {
+  endpoint: said.endpoint,
+  headers: said.headers,
+  shouldUseMultipart: said.multipart,
+  uploadPartBytes,
+  ...said.options,
+});
+uppy.on("s3-multipart:part-uploaded", (file, part) => {
+  tell({ part: part.PartNumber, etag: part.ETag });
+  if (said.cancelAfter === part.PartNumber) uppy.cancelAll();
+});
+uppy.addFile({
+  name: said.name,
+  type: said.type,
+  data: new Blob([await readFile(said.path)], { type: said.type }),
+  meta: said.meta ?? {},
+});
+const result = await uppy.upload();
+for (const file of result?.successful ?? []) tell({ body: file.response.body });
+for (const file of result?.failed ?? []) tell({ failed: String(file.error) });

@@ -1,0 +1,152 @@
+"""Uppy's S3 plugin as it comes: version 6 in a browser, version 5 in Node."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.e2e.test_uppy_s3 import file_of
+from tests.support.api import Api, answered
+from tests.support.browser import CHROMIUM, told_by
+from tests.support.clients import Clients
+
+MIB: Final = 1024**2
+NAMES: Final = {"one.txt": 3 * MIB, "zwei & drei.txt": 12 * MIB + 5, "é.txt": 10}
+
+Show = Callable[..., dict[str, Any]]
+
+in_a_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no chromium: apt install chromium"
+)
+
+
+@pytest.fixture
+def grant(alice: Api) -> dict[str, Any]:
+    return answered(alice.post("/api/v1/upload-grants", json={}), 201)
+
+
+@pytest.fixture
+def show(clients: Clients, tmp_path: Path) -> Show:
+    """Let the browser send files; return what it tells of them."""
+
+    def shown(names: dict[str, int], **said: Any) -> dict[str, Any]:
+        files = [
+            {"name": name, "size": size, "type": "text/plain", "meta": {"team": "7"}}
+            for name, size in names.items()
+        ]
+        whole = {"files": files, **said}
+        return told_by("uppy-s3.html", clients.folder, tmp_path / "profile", whole)
+
+    return shown
+
+
+def sent(size: int) -> str:
+    """Return the SHA-256 of what the page sends."""
+    content = bytes(range(97, 120)) * (size // 23 + 1)
+    return hashlib.sha256(content[:size]).hexdigest()
+
+
+def digests(api: Api, told: dict[str, Any]) -> dict[str, str]:
+    assert told.get("failed") == [], told
+    found = [file_of(api, each["key"].rpartition("/")[2]) for each in told["successful"]]
+    return {file["filename"]: file["sha256"] for file in found}
+
+
+@in_a_browser
+@pytest.mark.parametrize("multipart", [False, True])
+@pytest.mark.parametrize("way", ["companionUrl", "signUrl"])
+def test_version_6_sends_files_from_another_origin(
+    alice: Api, grant: dict[str, Any], show: Show, way: str, *, multipart: bool
+) -> None:
+    address = grant["companion_url" if way == "companionUrl" else "sign_url"]
+
+    told = show(NAMES, **{way: address}, options={"shouldUseMultipart": multipart})
+
+    assert digests(alice, told) == {name: sent(size) for name, size in NAMES.items()}
+    assert told["parts"] == (3 if multipart else 0)
+
+
+@in_a_browser
+@pytest.mark.parametrize("way", ["companionUrl", "signUrl"])
+def test_version_6_goes_on_after_a_pause_with_what_is_there(
+    alice: Api, grant: dict[str, Any], show: Show, way: str
+) -> None:
+    address = grant["companion_url" if way == "companionUrl" else "sign_url"]
+    options = {"shouldUseMultipart": True}
+
+    told = show({"long.txt": 17 * MIB}, **{way: address}, options=options, pauseAfter=2)
+
+    assert digests(alice, told) == {"long.txt": sent(17 * MIB)}
+    (each,) = told["successful"]
+    assert each["location"].startswith(f"{alice.base_url}/api/v1/jobs/")
+
+
+@in_a_browser
+def test_version_6_cancels(alice: Api, grant: dict[str, Any], show: Show) -> None:
+    told = show(
+        {"long.txt": 17 * MIB},
+        companionUrl=grant["companion_url"],
+        options={"shouldUseMultipart": True},
+        cancelAfter=1,
+    )
+
+    assert told["cancelled"]
+    assert answered(alice.get("/api/v1/files"), 200)["items"] == []
+
+
+@pytest.fixture
+def said(alice: Api, tmp_path: Path) -> dict[str, Any]:
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"".join(b"%015d\n" % number for number in range(17 * MIB // 16)))
+    return {
+        "endpoint": alice.base_url,
+        "headers": {"Authorization": f"Bearer {alice.token}"},
+        "path": str(path),
+        "name": "long & é.txt",
+        "type": "text/plain",
+        "meta": {"team": "7"},
+    }
+
+
+def test_version_5_sends_a_file_in_parts_at_once(
+    alice: Api, clients: Clients, said: dict[str, Any]
+) -> None:
+    told = clients.told("uppy-5.mjs", said | {"multipart": True})
+
+    assert sorted(each["part"] for each in told[:-1]) == [1, 2, 3, 4]
+    assert told[0]["etag"].startswith('"')
+    job = alice.ended(told[-1]["body"]["job_id"])
+    assert job["state"] == "succeeded", job
+    file = job["file"]
+    assert (file["filename"], file["metadata"]) == ("long & é.txt", {"team": "7"})
+    assert file["sha256"] == hashlib.sha256(Path(said["path"]).read_bytes()).hexdigest()
+
+
+def test_version_5_sends_a_file_by_a_form(
+    alice: Api, clients: Clients, said: dict[str, Any]
+) -> None:
+    told = clients.told("uppy-5.mjs", said | {"multipart": False})
+
+    file = file_of(alice, told[-1]["body"]["key"].rpartition("/")[2])
+    assert (file["filename"], file["metadata"]) == ("long & é.txt", {"team": "7"})
+    assert file["sha256"] == hashlib.sha256(Path(said["path"]).read_bytes()).hexdigest()
+
+
+def test_version_5_sends_by_a_grant_without_headers(
+    alice: Api, clients: Clients, grant: dict[str, Any], said: dict[str, Any]
+) -> None:
+    granted = {"endpoint": grant["companion_url"], "headers": {}, "multipart": True}
+
+    told = clients.told("uppy-5.mjs", said | granted)
+
+    assert alice.ended(told[-1]["body"]["job_id"])["state"] == "succeeded"
+
+
+def test_version_5_is_told_why_it_is_refused(clients: Clients, said: dict[str, Any]) -> None:
+    wrong = {"name": "lines.exe", "multipart": True}
+
+    told = clients.told("uppy-5.mjs", said | wrong)
+
+    assert "not allowed" in told[-1]["failed"]
