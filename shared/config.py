@@ -27,6 +27,7 @@ from shared.setting_kinds import (
     Lower,
     Names,
     Number,
+    Origins,
     Pem,
     Rate,
     Secret,
@@ -256,6 +257,10 @@ class Settings(BaseSettings):
         None, description="Signs for it, whsec_ and base64; unsigned unless set."
     )
     cors_origins: Names = Field(["*"], description="Browsers' origins that may call the API.")
+    tenant_origins: Origins = Field(
+        {},
+        description="The only origins of some tenants: acme=https://a.example https://b.example, …",
+    )
 
     rate_limits: Annotated[Literal["on", "off"], Lower] = Field(
         "on", description="Whether requests are counted per user; off switches all of these off."

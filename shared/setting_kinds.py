@@ -78,7 +78,29 @@ def _signing(secret: SecretStr | None) -> SecretStr | None:
     return secret
 
 
+def _by_tenant(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    found: dict[str, list[str]] = {}
+    for said in filter(None, (part.strip() for part in text.split(","))):
+        tenant, _, origins = said.partition("=")
+        found.setdefault(tenant.strip(), []).extend(origins.split())
+    return found
+
+
+def _origins(said: dict[str, list[str]]) -> dict[str, list[str]]:
+    for tenant, origins in said.items():
+        parts = [urlsplit(each) for each in origins]
+        odd = [each for each in parts if each.geturl() != f"{each.scheme}://{each.netloc}"]
+        if not tenant or not origins or odd:
+            raise ValueError("is not like tenant=https://host https://other:8443, tenant2=…")
+    return said
+
+
 Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Origins = Annotated[
+    dict[str, list[str]], NoDecode, BeforeValidator(_by_tenant), AfterValidator(_origins)
+]
 Text = Annotated[str | None, BeforeValidator(_nothing)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_nothing)]
 Days = Annotated[float | None, BeforeValidator(_nothing)]

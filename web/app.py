@@ -14,7 +14,7 @@ from shared import VERSION, logs
 from shared.config import Settings
 from shared.wiring import Services, build
 from shared.wiring_parts import build_rates
-from web import addresses, auth, errors, health, limits, metrics, rates
+from web import addresses, auth, errors, health, limits, metrics, origins, rates
 from web.dialects import predecessors, s3_multipart, tus
 from web.pages import reference
 from web.requests import SluiceRequest, StrictJson
@@ -67,6 +67,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     s3_multipart.enter(app)
     auth.register(app, settings)
     tus.register(app, settings)
+    origins.register(app, settings)
     rates.register(app, build_rates(settings))
     for module in (
         health,
@@ -90,7 +91,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     auth.public(app.view_functions["swagger_ui.show"])
     CORS(
         app,
-        origins=settings.cors_origins,
+        origins=origins.allowed(settings),
         expose_headers=[
             *("Location", "ETag", "Retry-After", "X-Request-ID", "Content-Range"),
             *("RateLimit", "RateLimit-Policy"),

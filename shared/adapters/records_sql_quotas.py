@@ -1,6 +1,6 @@
 """Rows of quotas: what a tenant has, and may have."""
 
-from sqlalchemy import Connection, or_, update
+from sqlalchemy import Connection, or_, select, update
 
 from shared.adapters.sql_rows import insert_unless_there
 from shared.adapters.tables import quotas
@@ -33,6 +33,12 @@ class SqlQuotaRows:
 
     def free(self, tenant: str, size: int) -> None:
         self._add(tenant, used=-size, reserved=0)
+
+    def room(self, tenant: str) -> int | None:
+        left = quotas.c.limit_bytes - quotas.c.used - quotas.c.reserved
+        statement = select(left).where(quotas.c.tenant == tenant)
+        room: int | None = self._connection.execute(statement).scalar()
+        return room
 
     def _add(self, tenant: str, *, used: int, reserved: int) -> None:
         statement = (

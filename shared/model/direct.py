@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.errors import ChunksMissing, TooLarge, Unprocessable
+from shared.errors import TooLarge, Unprocessable
 from shared.model import coverage
 from shared.model.coverage import layout_of
 from shared.model.policy import GIB, MIB
@@ -85,31 +85,27 @@ class SignedForm:
 class Named:
     """The parts that their sender wants joined: ETags without quotes by number from 1.
 
-    `most` is how many bytes they may have together.
+    `most` is how many bytes they may have together; None leaves that to the job.
     """
 
     etags: Mapping[int, str]
-    most: int
+    most: int | None = None
+
+    def lost(self, seen: Collection[PartSeen]) -> list[int]:
+        """Return the numbers of those parts that the store has not as they are named."""
+        here = {(part.number, part.etag) for part in seen}
+        return sorted(number for number, etag in self.etags.items() if (number, etag) not in here)
 
     def of(self, seen: Collection[PartSeen]) -> list[PartSeen]:
-        """Return those parts of what the store has.
-
-        Raises `ChunksMissing` for one that is not there as named, `Unprocessable`, `TooLarge`.
-        """
-        here = {part.number: part for part in seen}
-        lost = [
-            number
-            for number, etag in sorted(self.etags.items())
-            if number not in here or here[number].etag != etag
-        ]
-        if lost:
-            raise ChunksMissing("Some parts are not in the store as named.", parts=lost)
-        parts = [here[number] for number in sorted(self.etags)]
+        """Return those parts, which are all there, in order. Raises `Unprocessable`, `TooLarge`."""
+        # Some stores keep what was sent under one number before, and tell of both.
+        here = {(part.number, part.etag): part for part in seen}
+        parts = [here[named] for named in sorted(self.etags.items())]
         if any(part.length < SMALLEST_PART for part in parts[:-1]):
             raise Unprocessable(
                 f"All parts but the last have at least {SMALLEST_PART} bytes.", pointer="/parts"
             )
-        if sum(part.length for part in parts) > self.most:
+        if self.most is not None and sum(part.length for part in parts) > self.most:
             raise TooLarge(f"The file is larger than {self.most} bytes.", limit=self.most)
         return parts
 
@@ -139,6 +135,4 @@ def is_parted(upload: Upload) -> bool:
 
 def missing(upload: Upload, chunks: Collection[Chunk]) -> list[int]:
     """Return the numbers that are not here yet; what has no parts is one request, of any size."""
-    if is_parted(upload):
-        return coverage.missing(upload, chunks)
-    return [] if chunks else [0]
+    return coverage.missing(upload, chunks) if chunks or is_parted(upload) else [0]

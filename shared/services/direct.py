@@ -197,13 +197,17 @@ class DirectService:
 
     def _joined(self, upload: Upload, direct: Direct, named: Named | None) -> StoredObject | None:
         """Join the parts; whoever else did so before or meanwhile, the object tells."""
-        parts = self._parts(upload, direct)
-        gaps = [] if parts is None else missing(upload, _as_chunks(upload, parts))
+        parts, gaps = self._parts(upload, direct), []
         if parts is not None and named is not None:
-            parts, gaps = named.of(parts), []
+            gaps = [number - 1 for number in named.lost(parts)]
+        elif parts is not None:
+            gaps = missing(upload, _as_chunks(upload, parts))
+            if upload.size is None:
+                named = Named({part.number: part.etag for part in parts})
         if parts and not gaps and direct.multipart_id is not None:
+            wanted = parts if named is None else named.of(parts)
             with suppress(NotFound):
-                self.store.join_parts(direct.key, direct.multipart_id, parts)
+                self.store.join_parts(direct.key, direct.multipart_id, wanted)
         there = self.objects.find(direct.key)
         if there is None and gaps:
             raise ChunksMissing("Parts are missing; see `missing`.", missing=gaps)

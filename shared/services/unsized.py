@@ -6,7 +6,7 @@ Invariant: who comes by a grant reaches what was opened by that grant, and nothi
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shared.errors import NotFound, TooLarge, Unavailable
+from shared.errors import NotFound, QuotaExceeded, TooLarge, Unavailable
 from shared.model.direct import SMALLEST_PART, Named, SignedForm, Targets
 from shared.model.grant import Holder
 from shared.model.job import Job
@@ -76,11 +76,16 @@ class UnsizedService:
     def sign_parts(self, holder: Holder, opened: Opened, numbers: Sequence[int]) -> Targets:
         """Sign requests for these parts, numbered from 1; raises as `TargetService.sign`.
 
-        `TooLarge` where the parts before, as small as they may be, are more than a file may have.
+        `TooLarge` where the parts before, as small as they may be, are more than a file may have,
+        `QuotaExceeded` where there is no room for them.
         """
-        most = self.uploads.screening.largest(opened.upload.profile)
-        if (max(numbers) - 1) * SMALLEST_PART >= most:
+        most, least = self._largest(opened), (max(numbers) - 1) * SMALLEST_PART
+        if least >= most:
             raise TooLarge(f"The file is larger than {most} bytes.", limit=most)
+        with self.records.read() as rows:
+            room = rows.quotas.room(opened.upload.tenant)
+        if room is not None and least >= room:
+            raise QuotaExceeded("This tenant's quota is used up.")
         places = [number - 1 for number in numbers]
         return self.targets.sign(holder.caller, opened.upload.id, numbers=places)
 
@@ -90,8 +95,11 @@ class UnsizedService:
 
     def complete(self, holder: Holder, opened: Opened, etags: Mapping[int, str]) -> Job:
         """Join these parts, seal the upload and queue its job; a repeat answers the same job."""
-        most = self.uploads.screening.largest(opened.upload.profile)
-        return self.direct.complete_parts(holder.caller, opened.upload, Named(etags, most))
+        named = Named(etags, self._largest(opened))
+        return self.direct.complete_parts(holder.caller, opened.upload, named)
+
+    def _largest(self, opened: Opened) -> int:
+        return self.uploads.screening.largest(opened.upload.profile)
 
     def _opened(self, holder: Holder, new: NewUpload) -> Opened:
         said = replace(new, transfer=Transfer.DIRECT, grant_id=holder.grant_id)

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -97,3 +98,36 @@ def test_a_list_goes_on_behind_a_key(store: S3Objects) -> None:
 
     assert found == keys[1:]
     assert [each.key for each in store.waiting(".staging/", after=keys[2])] == [".staging/other"]
+
+
+def test_a_form_takes_one_file_of_its_type_and_size(store: S3Objects) -> None:
+    form = store.sign_form(KEY, MINUTE, least=1, most=10, content_type="text/plain")
+
+    def post(body: bytes, **fields: str) -> int:
+        parts: list[Any] = [
+            (name, (None, text)) for name, text in {**form.fields, **fields}.items()
+        ]
+        return requests.post(
+            form.url, files=[*parts, ("file", ("x", body))], timeout=10
+        ).status_code
+
+    refused = [
+        post(b""),
+        post(b"0123456789a"),
+        post(b"hello", key=f"{KEY}x"),
+        post(b"hello", **{"Content-Type": "text/html"}),
+    ]
+
+    assert [status in {400, 403} for status in refused] == [True] * 4, refused
+    assert store.find(KEY) is None
+    assert post(b"hello") == 201
+    assert content(store, KEY) == b"hello"
+
+
+def test_a_part_of_no_announced_size_has_any(store: S3Objects) -> None:
+    multipart_id = store.begin_parts(KEY, content_type=None)
+    url = store.sign_part(KEY, multipart_id, 1, MINUTE, size=None)
+
+    assert [put(url, b"one"), put(url, b"another")] == [200, 200]
+    store.join_parts(KEY, multipart_id, list(store.parts(KEY, multipart_id)))
+    assert content(store, KEY) == b"another"

@@ -59,6 +59,8 @@ def test_every_documented_operation_does_what_it_is_for(
     straight = alice.open_upload(transfer="direct")["id"]
     answered(alice.get(f"/api/v1/uploads/{straight}/targets"), 200)
     alice.delete(f"/api/v1/uploads/{straight}")
+    grant = answered(alice.post("/api/v1/upload-grants", json={}), 201)
+    alice.delete(f"/api/v1/upload-grants/{grant['id']}")
     file = alice.stored(a_jpeg(64, 64), "beach.jpg")
     for path in ("", "/metadata", "/download", "/presigned-url", "/thumbnails/small"):
         assert alice.get(f"/api/v1/files/{file['id']}{path}").status_code == 200

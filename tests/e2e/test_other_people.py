@@ -18,7 +18,7 @@ NOBODYS: Final = "01890000-0000-7000-8000-000000000000"
 
 @pytest.fixture
 def things(alice: Api) -> Things:
-    """One of each that alice has: an open upload, a job, a file, a webhook."""
+    """One of each that alice has: an open upload, a job, a file, a webhook, a grant."""
     opened = alice.open_upload("notes.txt", size=8, chunk_size=4)
     answered(alice.put_chunk(opened["id"], 0, b"abcd"), 200)
     job = alice.chunked(a_jpeg(200, 200), "beach.jpg")
@@ -28,6 +28,7 @@ def things(alice: Api) -> Things:
         "job_id": job["id"],
         "file_id": job["file_id"],
         "webhook_id": answered(alice.post("/api/v1/webhooks", json=hook), 201)["id"],
+        "grant_id": answered(alice.post("/api/v1/upload-grants", json={}), 201)["id"],
     }
 
 

@@ -1,6 +1,7 @@
 """Uppy's S3 plugin as it comes: version 6 in a browser, version 5 in Node."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ from tests.e2e.test_uppy_s3 import file_of
 from tests.support.api import Api, answered
 from tests.support.browser import CHROMIUM, told_by
 from tests.support.clients import Clients
+from tests.support.stack import Stack
 
 MIB: Final = 1024**2
 NAMES: Final = {"one.txt": 3 * MIB, "zwei & drei.txt": 12 * MIB + 5, "é.txt": 10}
@@ -71,7 +73,7 @@ def test_version_6_sends_files_from_another_origin(
 @in_a_browser
 @pytest.mark.parametrize("way", ["companionUrl", "signUrl"])
 def test_version_6_goes_on_after_a_pause_with_what_is_there(
-    alice: Api, grant: dict[str, Any], show: Show, way: str
+    alice: Api, grant: dict[str, Any], show: Show, stack: Stack, way: str
 ) -> None:
     address = grant["companion_url" if way == "companionUrl" else "sign_url"]
     options = {"shouldUseMultipart": True}
@@ -80,6 +82,8 @@ def test_version_6_goes_on_after_a_pause_with_what_is_there(
 
     assert digests(alice, told) == {"long.txt": sent(17 * MIB)}
     (each,) = told["successful"]
+    listed = re.compile(f"method=GET path=/s3/\\S*/{each['key'].rpartition('/')[2]} .*status=200")
+    assert any(listed.search(line) for line in stack.log)
     assert each["location"].startswith(f"{alice.base_url}/api/v1/jobs/")
 
 

@@ -124,3 +124,30 @@ def test_a_folder_structure_that_no_upload_could_use_stops_the_start(structure: 
 
     assert "S3_FOLDER_STRUCTURE: " in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_origins_are_listed_by_tenant() -> None:
+    text = "acme=https://a.example https://b.example:8443, globex=http://localhost:3000,"
+
+    assert said(tenant_origins=text).tenant_origins == {
+        "acme": ["https://a.example", "https://b.example:8443"],
+        "globex": ["http://localhost:3000"],
+    }
+    assert said(tenant_origins="").tenant_origins == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "acme",
+        "acme=",
+        "=https://a",
+        "acme=https://a/",
+        "acme=*",
+        "acme=a.example",
+        "acme=https://a/b",
+    ],
+)
+def test_origins_are_a_scheme_and_a_host(text: str) -> None:
+    with pytest.raises(BadSettings, match="TENANT_ORIGINS"):
+        said(tenant_origins=text)

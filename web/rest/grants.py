@@ -14,7 +14,7 @@ from web.rest.inputs import GrantIn
 from web.rest.outputs import GrantOut
 from web.services import services
 
-bp = APIBlueprint("grants", __name__, url_prefix="/api/v1/upload-grants", tag="Uploads")
+bp = APIBlueprint("grants", __name__, url_prefix="/api/v1/upload-grants", tag="Upload grants")
 
 
 @bp.post("")

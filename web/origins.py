@@ -1,0 +1,37 @@
+"""From which pages a tenant's users may ask: browsers say so with each request to another origin."""
+
+from typing import Final
+
+from flask import Flask, g, request
+
+from shared.config import Settings
+from shared.errors import Forbidden
+from web.addresses import root
+from web.auth import caller
+
+_ANY: Final = "*"
+
+
+def allowed(settings: Settings) -> list[str]:
+    """Return the origins that some tenant may ask from; which one asks a preflight does not say."""
+    theirs = {each for origins in settings.tenant_origins.values() for each in origins}
+    return [*settings.cors_origins, *sorted(theirs - set(settings.cors_origins))]
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Refuse callers from pages that are not their tenant's: register it after what finds out who asks."""
+    if settings.tenant_origins:
+        app.before_request(lambda: _refuse_elsewhere(settings))
+
+
+def _refuse_elsewhere(settings: Settings) -> None:
+    origin = request.headers.get("Origin")
+    if origin is None or "caller" not in g:
+        return
+    theirs, everybodys = settings.tenant_origins.get(caller().tenant), settings.cors_origins
+    if theirs is None:  # CORS has judged, but for what others are allowed
+        is_welcome = {_ANY, origin} & set(everybodys) or origin not in allowed(settings)
+    else:
+        is_welcome = origin in theirs or f"{root()}/".startswith(f"{origin}/")
+    if not is_welcome:
+        raise Forbidden("This tenant is not served to pages of this origin.")
