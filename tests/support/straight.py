@@ -10,6 +10,7 @@ from typing import Final
 from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.objects_disk_folders import keys_below
 from shared.errors import NotFound
+from shared.model.direct import Form
 from shared.model.stored import PartSeen, StoredObject
 
 _NOBODY: Final = ""  # a client's object says of no upload that it is its
@@ -35,11 +36,16 @@ class StraightObjects(DiskObjects):
         del lifetime, size, content_type
         return f"put:::{key}"
 
+    def sign_form(
+        self, key: str, lifetime: timedelta, *, least: int, most: int, content_type: str | None
+    ) -> Form:
+        raise NotImplementedError  # no story sends a form
+
     def begin_parts(self, key: str, *, content_type: str | None) -> str:
         return self.begin_multipart(key, content_type=content_type or "", upload_id=_NOBODY)
 
     def sign_part(
-        self, key: str, multipart_id: str, number: int, lifetime: timedelta, *, size: int
+        self, key: str, multipart_id: str, number: int, lifetime: timedelta, *, size: int | None
     ) -> str:
         del lifetime, size
         return f"part:{multipart_id}:{number}:{key}"
