@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     cloudfront_private_key: Secret = Field(
         None, description="And the private one, RSA in PEM; line ends may be written as \\n."
     )
+    staging_backend: Annotated[Literal["disk", "s3"], Lower] = Field(
+        "disk",
+        description="Where chunks wait: STAGING_DIR, or the bucket, below S3_STAGING_PREFIX.",
+    )
     staging_dir: Path | None = Field(
         None, description="Where chunks wait; DATA_DIR/staging unless set."
     )
@@ -138,7 +142,7 @@ class Settings(BaseSettings):
     s3_staging_prefix: str = Field(
         ".staging/",
         pattern="^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/$",
-        description="Where in the bucket lies what clients send straight there, until it is checked.",
+        description="Where in the bucket lies what is not checked yet; of no other service.",
     )
     s3_max_file_size_mb: Number = Field(
         None, ge=1, description="The largest file of the profile `default`, in MiB."
@@ -300,6 +304,8 @@ class Settings(BaseSettings):
     def _refuse_what_contradicts(self) -> Self:
         if self.lease_seconds < 3 * self.heartbeat_seconds:
             raise ValueError("LEASE_SECONDS is less than three HEARTBEAT_SECONDS")
+        if self.staging_backend == "s3" and self.storage_backend != "s3":
+            raise ValueError("STAGING_BACKEND=s3 wants STORAGE_BACKEND=s3")
         secret = self.jwt_secret_key
         if self.jwt_algorithm == "HS256":
             if secret is not None and len(secret.get_secret_value()) < _SHORTEST_SECRET:

@@ -91,6 +91,11 @@ class Staging(Protocol):
     Raises `StorageFull` when there is no room, otherwise `Unavailable`.
     """
 
+    @property
+    def largest(self) -> int:
+        """The most bytes that one name takes."""
+        ...
+
     def writer(self, upload_id: str, number: int, offset: int, length: int | None) -> ChunkWriter:
         """Begin a chunk; `length` bytes are set aside for it when that is known."""
         ...

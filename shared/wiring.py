@@ -10,7 +10,6 @@ from shared.adapters.dispatch_celery import CeleryDispatcher, ringing_app
 from shared.adapters.notify_http import HttpNotifier
 from shared.adapters.records_sql import SqlRecords
 from shared.adapters.sniff_magic import MagicSniffer
-from shared.adapters.staging_disk import DiskStaging
 from shared.config import Settings
 from shared.ports import Board, Clock, ObjectStore, Staging
 from shared.records import Records
@@ -42,6 +41,7 @@ from shared.wiring_parts import (
     adoption_of,
     all_profiles,
     build_objects,
+    build_staging,
     cdn_of,
     claim_rules,
     direct_uploads,
@@ -92,9 +92,8 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     `hurried` where clients wait for what the object store says.
     """
     records, clock = SqlRecords(settings.database), SystemClock()
-    settle = StagingIdentity(records).settle
-    staging = DiskStaging(settings.staging, floor=settings.staging_floor, settle=settle)
     objects = build_objects(settings, hurried=hurried)
+    staging = build_staging(settings, objects, StagingIdentity(records).settle)
     board = RedisBoard(redis_client(settings.redis_url))
     dispatcher = CeleryDispatcher(celery or ringing_app(settings.redis_url))
     cdn = cdn_of(settings, clock)

@@ -6,20 +6,24 @@ from typing import Final
 
 from shared.adapters.board_redis import redis_client
 from shared.adapters.cdn_cloudfront import CloudFront, SignedCloudFront
-from shared.adapters.client_s3 import S3Place
+from shared.adapters.client_s3 import Patience, S3Place
 from shared.adapters.credentials_secret import SecretUnread, with_secret
 from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.objects_s3_hurried import HurriedS3Objects
 from shared.adapters.profiles_toml import load_profiles
 from shared.adapters.rates_redis import RedisRates
+from shared.adapters.staging_disk import DiskStaging
+from shared.adapters.staging_mark import Settle
+from shared.adapters.staging_s3 import S3Staging
 from shared.config import BadSettings, Settings
 from shared.model import predecessors
 from shared.model.main_service import MainService
 from shared.model.media import Category
+from shared.model.naming import staged_directly
 from shared.model.narrowing import narrowed
 from shared.model.policy import MIB, Profile, default_profile
-from shared.ports import Cdn, Clock, ObjectStore, Rates
+from shared.ports import Cdn, Clock, ObjectStore, Rates, Staging
 from shared.records import Records
 from shared.services.adopting import Adoption
 from shared.services.claims import ClaimRules
@@ -29,6 +33,7 @@ from shared.services.jobs import JobService
 from shared.services.sweeps.runs import SweepRules
 
 _COUNTED_WITHIN_SECONDS: Final = 0.25  # else a request goes on without
+_STAGED_WITHIN: Final = Patience(connect_seconds=2, read_seconds=15, attempts=3)
 _FORGOTTEN: Final = 20  # times of REDISPATCH_SECONDS: the reconciler must have seen it
 
 
@@ -68,6 +73,17 @@ def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
     return S3Objects(place, copied_at_once=at_once)
 
 
+def build_staging(settings: Settings, objects: ObjectStore, settle: Settle) -> Staging:
+    if settings.staging_backend == "disk":
+        return DiskStaging(settings.staging, floor=settings.staging_floor, settle=settle)
+    if not isinstance(objects, S3Objects):
+        raise BadSettings("STAGING_BACKEND=s3 wants STORAGE_BACKEND=s3")
+    if isinstance(objects, HurriedS3Objects):
+        # It takes whole chunks, which their clients would have to send again.
+        objects = HurriedS3Objects(objects.place, _STAGED_WITHIN)
+    return S3Staging(objects, settings.s3_staging_prefix, settle=settle)
+
+
 def direct_uploads(
     settings: Settings, records: Records, objects: ObjectStore, jobs: JobService
 ) -> DirectService:
@@ -76,7 +92,7 @@ def direct_uploads(
 
 
 def adoption_of(settings: Settings, direct: DirectService, clock: Clock) -> Adoption:
-    prefix, patience = settings.s3_staging_prefix, seconds(settings.adopt_seconds)
+    prefix, patience = staged_directly(settings.s3_staging_prefix), seconds(settings.adopt_seconds)
     return Adoption(direct.records, direct, clock, prefix, patience)
 
 

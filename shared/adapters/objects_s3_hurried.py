@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
 
-from shared.adapters.client_s3 import HURRIED, S3Place, translated
+from shared.adapters.client_s3 import HURRIED, Patience, S3Place, translated
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.objects_s3_copies import COPIED_AT_ONCE
 from shared.adapters.silence import Silence
@@ -16,8 +16,14 @@ from shared.errors import AccessDenied, NotFound, Unavailable
 
 
 class HurriedS3Objects(S3Objects):
-    def __init__(self, place: S3Place, *, copied_at_once: int = COPIED_AT_ONCE) -> None:
-        super().__init__(place, HURRIED, copied_at_once=copied_at_once)
+    def __init__(
+        self,
+        place: S3Place,
+        patience: Patience = HURRIED,
+        *,
+        copied_at_once: int = COPIED_AT_ONCE,
+    ) -> None:
+        super().__init__(place, patience, copied_at_once=copied_at_once)
         self._silence = Silence("objects", self._answers)
 
     @contextmanager

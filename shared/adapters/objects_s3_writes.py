@@ -36,6 +36,10 @@ class S3Writes:
         self._acls = Acls(place, self._client, patience)
         self._unknown: set[str] = set()  # conditions, by the request they are of
 
+    @property
+    def place(self) -> S3Place:
+        return self._place
+
     def put(
         self,
         key: str,

@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from io import FileIO
@@ -102,6 +103,8 @@ class DiskStaging:
 
     `settle` says whose id the folder has to bear (`StagingMark`); without it any folder will do.
     """
+
+    largest = sys.maxsize
 
     def __init__(self, root: Path, *, floor: int = 0, settle: Settle | None = None) -> None:
         self._root = root

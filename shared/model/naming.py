@@ -52,6 +52,16 @@ def thumbnail_key(file_id: str, name: str) -> str:
     return f"thumbnails/{file_id}/{name}.webp"
 
 
+def staged_directly(prefix: str) -> str:
+    """Return where below the staging prefix of a bucket clients send to, a key per upload."""
+    return f"{prefix}direct/"
+
+
+def staged_chunks(prefix: str) -> str:
+    """Return where below the staging prefix of a bucket chunks lie, if they lie in one."""
+    return f"{prefix}chunks/"
+
+
 def end_of_prefix(prefix: str) -> str | None:
     """Return the least text that comes after all that begin with `prefix`, None when there is none.
 

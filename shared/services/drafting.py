@@ -38,7 +38,7 @@ class UploadRules:
         """Return where an upload waits that goes straight to the store. Raises `DirectUnavailable`."""
         if self.staging_prefix is None:
             raise DirectUnavailable("Uploads straight to the store need STORAGE_BACKEND=s3.")
-        return f"{self.staging_prefix}direct/{upload_id}"
+        return naming.staged_directly(self.staging_prefix) + upload_id
 
     def key_of(self, named: Named, layout: Layout) -> str:
         """Return the key that a layout makes; `Unprocessable` where uploads wait in the store.

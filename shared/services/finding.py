@@ -8,6 +8,7 @@ from shared.errors import Conflict, NotFound, NotReceiving, OutcomeUnknown, Unav
 from shared.model.caller import Caller
 from shared.model.file import File
 from shared.model.job import Job
+from shared.model.naming import staged_chunks, staged_directly
 from shared.model.upload import Upload
 from shared.records import Records, Transaction
 
@@ -83,9 +84,16 @@ def looked_up(
 
 def staged_of(key: str, prefix: str | None) -> str | None:
     """Return the upload whose client sends to this key; None where that is no such key."""
-    start = f"{prefix}direct/"
+    start = None if prefix is None else staged_directly(prefix)
+    if start is None or not key.startswith(start):
+        return None
     said = key.removeprefix(start)
-    return said if prefix is not None and key.startswith(start) and is_id(said) else None
+    return said if is_id(said) else None
+
+
+def is_chunk(key: str, prefix: str | None) -> bool:
+    """Say whether staging has this key in the bucket: then it is not the objects' business."""
+    return prefix is not None and key.startswith(staged_chunks(prefix))
 
 
 def is_id(text: str) -> bool:

@@ -1,7 +1,7 @@
 """One body on its way into staging: bytes before rows.
 
-An intake splits what it is given into chunks of at most the upload's chunk size, each synced before
-it is told of. It knows nothing of rows: who uses it commits them, or drops what was stored.
+An intake splits what it is given into chunks of at most the upload's chunk size, and of what staging
+takes under one name, each synced before it is told of. It knows nothing of rows: who uses it commits them, or drops what was stored.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class Intake:
         self._staging = staging
         self._place = (upload_id, number)
         self._start = offset
-        self._roll = roll
+        self._roll = min(roll, staging.largest)
         self._expected = expected
         self._limit = limit
         self._look = look

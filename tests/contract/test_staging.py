@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
+from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.staging_disk import DiskStaging
+from shared.adapters.staging_s3 import S3Staging
 from shared.errors import Damaged, StorageFull, Unavailable
 from shared.model.upload import Chunk
 from shared.ports import ChunkWriter, StagedChunk, Staging
@@ -54,8 +57,8 @@ class StagingContract:
         first.keep()
         second.keep()
 
-        assert content(staging, named(first)) == b"first"
-        assert content(staging, named(second)) == b"second"
+        assert content(staging, named(first, 5)) == b"first"
+        assert content(staging, named(second, 6)) == b"second"
 
     def test_dropped_bytes_are_gone_kept_or_not(self, staging: Staging) -> None:
         open_one, kept_one = staging.writer(ONE, 0, 0, None), staging.writer(ONE, 0, 0, None)
@@ -67,12 +70,6 @@ class StagingContract:
             writer.drop()
 
         assert list(staging.listing()) == []
-
-    def test_bytes_that_were_never_kept_are_found_by_the_listing(self, staging: Staging) -> None:
-        writer = staging.writer(ONE, 0, 0, None)
-        writer.write(b"lost")
-
-        assert [(each.upload_id, each.name) for each in staging.listing()] == [(ONE, writer.name)]
 
     def test_the_listing_knows_upload_name_size_and_age(self, staging: Staging) -> None:
         one, two = kept(staging, b"12345"), kept(staging, b"1", upload_id=TWO)
@@ -136,7 +133,7 @@ class StagingContract:
         with pytest.raises(Unavailable):
             writer.write(b"more")
 
-        assert content(staging, named(writer)) == b"kept"
+        assert content(staging, named(writer, 4)) == b"kept"
 
     def test_free_bytes_are_a_number(self, staging: Staging) -> None:
         assert staging.free_bytes() > 0
@@ -176,6 +173,18 @@ class TestStagingOnDisk(StagingContract):
     @pytest.fixture
     def staging(self, tmp_path: Path) -> Staging:
         return DiskStaging(tmp_path / "staging")
+
+    def test_bytes_that_were_never_kept_are_found_by_the_listing(self, staging: Staging) -> None:
+        writer = staging.writer(ONE, 0, 0, None)
+        writer.write(b"lost")
+
+        assert [(each.upload_id, each.name) for each in staging.listing()] == [(ONE, writer.name)]
+
+
+class TestStagingInTheBucket(StagingContract):
+    @pytest.fixture
+    def staging(self, bucket: S3Place) -> Staging:
+        return S3Staging(S3Objects(bucket), ".staging/")
 
 
 @pytest.fixture
@@ -391,18 +400,19 @@ def test_a_file_larger_than_the_process_may_write_is_no_room(folder: Path) -> No
     assert list(staging.listing()) == []
 
 
-def named(writer: ChunkWriter, upload_id: str = ONE) -> Chunk:
-    return a_chunk(upload_id, name=writer.name)
+def named(writer: ChunkWriter, length: int, upload_id: str = ONE) -> Chunk:
+    return a_chunk(upload_id, name=writer.name, length=length)
 
 
 def kept(
     staging: Staging, *blocks: bytes, upload_id: str = ONE, length: int | None = None
 ) -> Chunk:
     writer = staging.writer(upload_id, 0, 0, length)
-    for block in blocks or (b"content",):
+    blocks = blocks or (b"content",)
+    for block in blocks:
         writer.write(block)
     writer.keep()
-    return named(writer, upload_id)
+    return named(writer, sum(map(len, blocks)), upload_id)
 
 
 def write_and_keep(writer: ChunkWriter, block: bytes) -> None:

@@ -48,6 +48,7 @@ class Audit:
     looks: int
     is_over: Callable[[], bool]
     dry_run: bool = False
+    staging_prefix: str | None = None
     cursor: str = ""
     seen: int = 0
     foreign: int = 0

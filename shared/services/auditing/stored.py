@@ -11,6 +11,7 @@ from shared.records import Expected, ObjectState
 from shared.services.auditing.audit import BATCH, Audit
 from shared.services.auditing.findings import Kind
 from shared.services.auditing.strangers import strangers
+from shared.services.finding import is_chunk
 
 
 def objects(audit: Audit) -> None:
@@ -82,7 +83,9 @@ def _held_against_rows(audit: Audit, batch: Sequence[StoredObject]) -> list[Stor
         known = rows.objects.known(keys).keys() | rows.direct.known(keys).keys()
     listed = {each.key: each for each in batch}
     confirmed(audit, [each for each in expected.values() if _is_odd(each, listed[each.key])])
-    return [each for each in batch if each.key not in expected and each.key not in known]
+    unknown = [each for each in batch if each.key not in expected and each.key not in known]
+    # What staging has is held against its own rows.
+    return [each for each in unknown if not is_chunk(each.key, audit.staging_prefix)]
 
 
 def _is_odd(expected: Expected, listed: StoredObject) -> bool:

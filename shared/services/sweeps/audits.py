@@ -65,6 +65,7 @@ def _begun(sweeper: Sweeper, run: Run, *, cursor: str = "") -> Audit:
         looks=sweeper.rules.looks,
         is_over=lambda: time.monotonic() > run.ends,
         dry_run=run.dry_run,
+        staging_prefix=sweeper.rules.staging_prefix,
         cursor=cursor,
     )
 

@@ -4,7 +4,8 @@ Invariant: an object is deleted only after its row says `deleting`, which nobody
 file refers to it or a job may still write it; and only the object that was seen, whose metadata
 names the upload of that row. The bucket may be shared with older services: what does not carry our
 metadata is never ours. What lies under a key that a client was to send to is that upload's, whatever
-else it says; with a row of `direct` it is no orphan, and long after its last link without one it is.
+else it says; with a row of `direct` it is no orphan, and long after its last link without one it is. Chunks are left to
+the sweep of staging.
 """
 
 import logging
@@ -16,7 +17,7 @@ from typing import Final
 
 from shared.model.stored import StoredObject
 from shared.records import ObjectRecord
-from shared.services.finding import is_id, staged_of
+from shared.services.finding import is_chunk, is_id, staged_of
 from shared.services.sweeps.runs import Run, Sweeper
 
 log = logging.getLogger(__name__)
@@ -154,7 +155,7 @@ def _look_further(sweeper: Sweeper, run: Run, latest: datetime) -> None:
 
 
 def _without_row(sweeper: Sweeper, found: Sequence[StoredObject]) -> list[str]:
-    keys = [each.key for each in found]
+    keys = [each.key for each in found if not is_chunk(each.key, sweeper.rules.staging_prefix)]
     with sweeper.records.read() as rows:
         spoken_for = rows.objects.known(keys).keys() | rows.files.referred(keys)
         spoken_for |= rows.direct.known(keys).keys()
