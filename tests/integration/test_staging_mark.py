@@ -15,6 +15,7 @@ from shared.errors import Damaged, Unavailable
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
 from shared.model.upload import Chunk, NewUpload
+from shared.ports import Staging
 from shared.services.health import Health
 from shared.services.identity import StagingIdentity
 from tests.support.builders import a_chunk
@@ -237,14 +238,14 @@ def health(factory: Factory) -> dict[str, str | None]:
     return asked.checks()
 
 
-def kept(staging: DiskStaging) -> Chunk:
+def kept(staging: Staging) -> Chunk:
     writer = staging.writer(ONE, 0, 0, None)
     writer.write(b"content")
     writer.keep()
-    return a_chunk(ONE, name=writer.name)
+    return a_chunk(ONE, name=writer.name, length=len(b"content"))
 
 
-def content(staging: DiskStaging, chunk: Chunk) -> bytes:
+def content(staging: Staging, chunk: Chunk) -> bytes:
     return b"".join(staging.read(chunk, 1000))
 
 

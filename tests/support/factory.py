@@ -26,7 +26,7 @@ from shared.model.layout import Layout
 from shared.model.policy import MIB, default_profile
 from shared.model.predecessors import GatewayRules
 from shared.model.upload import NewUpload, Upload
-from shared.ports import ObjectStore
+from shared.ports import ObjectStore, Staging
 from shared.services.adopting import Adoption
 from shared.services.assets import AssetService
 from shared.services.changes import ChangeService
@@ -111,7 +111,7 @@ class Factory:
     services: Services
     board: SteppedBoard
     bell: Bell
-    staging: DiskStaging
+    staging: Staging
     objects: ObjectStore
 
     @property
@@ -240,12 +240,13 @@ def a_factory(
     database_url: str,
     *,
     objects: ObjectStore | None = None,
+    staging: Staging | None = None,
     claims: ClaimRules = CLAIMS,
     uploads: UploadRules = UPLOADS,
 ) -> Iterator[Factory]:
-    """A factory on a database with all tables; objects are on disk unless a store is given."""
+    """A factory on a database with all tables; on disk is what no store or staging is given for."""
     store = objects or DiskObjects(folder / "objects", base_url="http://sluice", secret="s" * 32)
-    records, staging = SqlRecords(database_url), DiskStaging(folder / "staging")
+    records, staging = SqlRecords(database_url), staging or DiskStaging(folder / "staging")
     board, bell, clock = SteppedBoard(), Bell(), SystemClock()
     describing, notifier = Describing("http://sluice", store), HttpNotifier(allow_private=False)
     events = Events(describing)
