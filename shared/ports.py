@@ -65,9 +65,7 @@ class ChunkWriter(Protocol):
         """Return once the bytes are on durable storage."""
         ...
 
-    def drop(self) -> None:
-        """Forget the bytes, kept or not."""
-        ...
+    def drop(self) -> None: ...  # forgets the bytes, kept or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +89,7 @@ class Staging(Protocol):
     Raises `StorageFull` when there is no room, otherwise `Unavailable`.
     """
 
-    @property
-    def largest(self) -> int:
-        """The most bytes that one name takes."""
-        ...
+    largest: int  # the most bytes that one name takes
 
     def writer(self, upload_id: str, number: int, offset: int, length: int | None) -> ChunkWriter:
         """Begin a chunk; `length` bytes are set aside for it when that is known."""

@@ -20,7 +20,6 @@ from shared.config import BadSettings, Settings
 from shared.model import predecessors
 from shared.model.main_service import MainService
 from shared.model.media import Category
-from shared.model.naming import staged_directly
 from shared.model.narrowing import narrowed
 from shared.model.policy import MIB, Profile, default_profile
 from shared.ports import Cdn, Clock, ObjectStore, Rates, Staging
@@ -92,7 +91,7 @@ def direct_uploads(
 
 
 def adoption_of(settings: Settings, direct: DirectService, clock: Clock) -> Adoption:
-    prefix, patience = staged_directly(settings.s3_staging_prefix), seconds(settings.adopt_seconds)
+    prefix, patience = settings.s3_staging_prefix, seconds(settings.adopt_seconds)
     return Adoption(direct.records, direct, clock, prefix, patience)
 
 

@@ -15,6 +15,7 @@ from shared.model.policy import Verdict
 from shared.model.stored import Copied, Part
 from shared.model.thumbnail import ThumbnailSpec
 from shared.ports import ObjectStore
+from shared.ports_joining import Joiner
 from shared.services.claims import Claim, ClaimService
 from shared.services.screening import Screening
 from worker.images import Decoded, Limits
@@ -116,7 +117,10 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """What the steps may use. `undo` runs what was pushed on it unless the job publishes."""
+    """What the steps may use. `undo` runs what was pushed on it unless the job publishes.
+
+    `joiner` is staging, where that lies in the object store itself.
+    """
 
     claims: ClaimService
     source: Source
@@ -127,3 +131,4 @@ class Workbench:
     thumbnails: Sequence[ThumbnailSpec]
     limits: Limits
     parallel_parts: int
+    joiner: Joiner | None = None

@@ -24,6 +24,7 @@ from shared.errors import (
 )
 from shared.model.job import problem
 from shared.model.thumbnail import parse
+from shared.ports_joining import Joiner
 from shared.services.claims import Claim
 from shared.wiring import Services
 from worker import pipeline
@@ -126,4 +127,5 @@ class Processing:
             thumbnails=parse(services.settings.thumbnail_sizes),
             limits=Limits(pixels=services.settings.max_pixels),
             parallel_parts=services.settings.parallel_parts,
+            joiner=services.staging if isinstance(services.staging, Joiner) else None,
         )

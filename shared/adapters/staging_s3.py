@@ -18,6 +18,7 @@ from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.staging_s3_mark import S3StagingMark
 from shared.errors import AccessDenied, AppError, Damaged, KeyTaken, NotFound, Unavailable
 from shared.model.naming import staged_chunks
+from shared.model.stored import Part
 from shared.model.upload import Chunk
 from shared.ports import StagedChunk
 
@@ -136,6 +137,10 @@ class S3Staging:
         if not there:
             self._refuse_foreign()
         return {each.key.removeprefix(start): each.size for each in there}
+
+    def join(self, chunk: Chunk, start: int, key: str, multipart_id: str, part: Part) -> Part:
+        source = self._key(chunk.place, chunk.name)
+        return self._objects.copy_part(source, start, key, multipart_id, part)
 
     def free_bytes(self) -> int:
         """Return that there is room, which a store has or says that it has not when it is asked."""

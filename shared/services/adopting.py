@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from shared.errors import Unavailable
 from shared.model.direct import LONGEST_PUT
+from shared.model.naming import staged_directly
 from shared.model.stored import StoredObject
 from shared.model.upload import Upload
 from shared.ports import Clock
@@ -41,8 +42,9 @@ class _Round:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """Looks below `prefix`, where what is open, in work or just ended lies and nothing else.
+    """Looks where clients send to, in which nothing else lies than what is open, in work or just ended.
 
+    That is below `prefix`, the one of staging.
     `patience` is what a client has to say by itself that it is done, and of which digest. A round
     ends after `budget`, or when it has seen `most` objects. One process at a time does it.
     """
@@ -79,7 +81,7 @@ class Adoption:
 
     def _go_through(self, store: DirectStore, done: _Round) -> None:
         until = self.clock.monotonic() + self.budget.total_seconds()
-        found = store.waiting(self.prefix, after=done.after)
+        found = store.waiting(staged_directly(self.prefix), after=done.after)
         while page := list(islice(found, _PAGE)):
             done.seen += len(page)
             done.cleared += self._clear(page)

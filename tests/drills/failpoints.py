@@ -25,8 +25,7 @@ from tests.drills.kinds import KINDS, PART_BYTES, Kind
 from tests.drills.ports import Redis, let_time_pass
 from tests.drills.power import Os
 from tests.drills.stories import Scene, Stopped, a_scene, elsewhere
-from worker import images
-from worker.steps import assemble
+from worker import images, pieces
 
 _LONGEST_SECONDS: Final = 30
 _SWEEPS: Final = 2
@@ -144,7 +143,7 @@ def a_lane(folder: Path, seed: int) -> Iterator[Lane]:
     """Make a lane in this process, for good: parts are small here, and pictures known by heart."""
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # what hangs dies
-    assemble.SMALL_BYTES = direct.SMALLEST_PART = PART_BYTES  # type: ignore[misc]  # constants to all others
+    pieces.SMALL_BYTES = direct.SMALLEST_PART = PART_BYTES  # type: ignore[misc]  # constants to all others
     images.decode = decoder = Decoder(images.decode)  # type: ignore[assignment]  # it is called the same
     with a_ground(folder) as ground:
         yield Lane(ground, decoder, seed)

@@ -30,8 +30,8 @@ from tests.support.pictures import a_png
 from tests.support.samples import picture
 from tests.support.weather import Weather, impatient, weather_before
 from tests.support.workshop import ALICE
+from worker.pieces import SMALL_BYTES, part_length
 from worker.processing import Processing
-from worker.steps.assemble import SMALL_BYTES, part_length
 
 ADMIN = Caller("root", scopes=frozenset({Scope.ADMIN}))
 MIB = 1024**2

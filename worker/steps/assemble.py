@@ -2,7 +2,8 @@
 
 What lies in the store already is read and not sent again: the store copies it at the end.
 Parts are cut from the sequence, ignoring the borders of chunks: equal, and as large as it takes to
-stay within 10,000. A small file is kept in memory for one PUT. Nothing is readable under the final
+stay within 10,000. Where staging is in the store, too, it copies the parts that are in one chunk
+(`worker.pieces`), and only the rest is sent. A small file is kept in memory for one PUT. Nothing is readable under the final
 key until `publish` completes it.
 """
 
@@ -20,11 +21,10 @@ from shared.model.direct import Direct
 from shared.model.naming import thumbnail_key
 from shared.model.stored import Copied, Part
 from shared.services.claims import Claim
-from worker import images
+from worker import images, pieces
 from worker.draft import Draft, Workbench
+from worker.pieces import Piece, Stream, equal, joined, part_length
 
-SMALL_BYTES: Final = 8 * 1024 * 1024
-_MOST_PARTS: Final = 10_000
 _NOTE_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 1.0
 
@@ -46,7 +46,7 @@ def assemble(draft: Draft, bench: Workbench) -> Draft:
     blocks = _hashed(_noted(bench, claim), sha256)
     if claim.direct is not None:
         draft = _read_through(draft, claim.direct, blocks)
-    elif upload.received <= SMALL_BYTES:
+    elif upload.received <= pieces.SMALL_BYTES:
         draft = replace(draft, body=b"".join(blocks))
     else:
         multipart_id = bench.objects.begin_multipart(
@@ -71,15 +71,10 @@ def assemble(draft: Draft, bench: Workbench) -> Draft:
     return replace(draft, sha256=digest)
 
 
-def part_length(size: int) -> int:
-    """Return the length of all parts but the last of an object of `size` bytes."""
-    return max(SMALL_BYTES, -(-size // _MOST_PARTS))
-
-
 def _read_through(draft: Draft, direct: Direct, blocks: Iterator[bytes]) -> Draft:
     """Sum up what lies in the store already; keep what the next steps would read again, if small."""
     length = checksum = 0
-    kept: list[bytes] | None = [] if draft.claim.upload.received <= SMALL_BYTES else None
+    kept: list[bytes] | None = [] if draft.claim.upload.received <= pieces.SMALL_BYTES else None
     for block in blocks:
         length += len(block)
         checksum = crc64(block, checksum)
@@ -92,34 +87,55 @@ def _read_through(draft: Draft, direct: Direct, blocks: Iterator[bytes]) -> Draf
 def _sent(
     bench: Workbench, claim: Claim, multipart_id: str, blocks: Iterator[bytes]
 ) -> tuple[Part, ...]:
-    """Send parts while reading on, at most `parallel_parts` at once, from buffers used again."""
-    length, key = part_length(claim.upload.received), claim.upload.key
+    """Send parts while reading on, at most `parallel_parts` at once, from buffers used again.
+
+    What lies in the store, and is long enough, the store copies.
+    """
+    key, size, stream = claim.upload.key, claim.upload.received, Stream(blocks)
+    length = part_length(size)
     free = [BytesIO(bytes(length)) for _ in range(bench.parallel_parts + 1)]
-    sending: dict[Future[Part], BytesIO] = {}
+    sending: dict[Future[Part], BytesIO | None] = {}
     parts: list[Part] = []
 
     def collect(done: Iterable[Future[Part]]) -> None:
         for future in done:
-            free.append(sending.pop(future))
+            body = sending.pop(future)
+            if body is not None:
+                free.append(body)
             parts.append(future.result())
 
     pool = ThreadPoolExecutor(bench.parallel_parts, thread_name_prefix="part")
     bench.undo.callback(pool.shutdown)  # before the abort, which would miss parts on their way
     try:
-        for index, body in enumerate(_cut(blocks, length, free)):
-            bench.watch.check()
-            future = pool.submit(
-                bench.objects.put_part, key, multipart_id, index + 1, index * length, body
-            )
-            sending[future] = body
+        for number, piece in enumerate(_pieces(bench, claim), start=1):
+            if bench.joiner is not None and piece.chunk is not None:
+                part = Part(number, piece.offset, piece.length, "", _summed(stream, piece))
+                bench.watch.check()
+                future = pool.submit(
+                    bench.joiner.join, piece.chunk, piece.start, key, multipart_id, part
+                )
+                sending[future] = None
+            else:
+                body = _filled(free.pop(), stream, piece)
+                bench.watch.check()
+                future = pool.submit(
+                    bench.objects.put_part, key, multipart_id, number, piece.offset, body
+                )
+                sending[future] = body
             collect([future for future in sending if future.done()])
-            while not free:
+            while len(sending) > bench.parallel_parts:
                 collect(_done(bench, sending))
+        stream.end()
         while sending:
             collect(_done(bench, sending))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     return tuple(sorted(parts, key=lambda part: part.number))
+
+
+def _pieces(bench: Workbench, claim: Claim) -> Iterator[Piece]:
+    size = claim.upload.received
+    return equal(size) if bench.joiner is None else joined(claim.chunks, size)
 
 
 def _done(bench: Workbench, sending: Iterable[Future[Part]]) -> set[Future[Part]]:
@@ -129,26 +145,17 @@ def _done(bench: Workbench, sending: Iterable[Future[Part]]) -> set[Future[Part]
     return done
 
 
-def _cut(blocks: Iterator[bytes], length: int, free: list[BytesIO]) -> Iterator[BytesIO]:
-    """Yield buffers taken from `free`, each filled with `length` bytes; the last with the rest."""
-    buffer, room = _emptied(free), length
-    for block in blocks:
-        view = memoryview(block)
-        while view:
-            written = buffer.write(view[:room])
-            room -= written
-            view = view[written:]
-            if room == 0:
-                yield buffer
-                buffer, room = _emptied(free), length
-    if room < length:
-        buffer.truncate()
-        yield buffer
+def _summed(stream: Stream, piece: Piece) -> int:
+    checksum = 0
+    for view in stream.take(piece.length):
+        checksum = crc64(view, checksum)
+    return checksum
 
 
-def _emptied(free: list[BytesIO]) -> BytesIO:
-    buffer = free.pop()
+def _filled(buffer: BytesIO, stream: Stream, piece: Piece) -> BytesIO:
     buffer.seek(0)
+    buffer.writelines(stream.take(piece.length))
+    buffer.truncate()
     return buffer
 
 
