@@ -32,7 +32,7 @@ from shared.services.jobs import JobService
 from shared.services.sweeps.runs import SweepRules
 
 _COUNTED_WITHIN_SECONDS: Final = 0.25  # else a request goes on without
-_STAGED_WITHIN: Final = Patience(connect_seconds=2, read_seconds=15, attempts=3)
+_STAGED_WITHIN: Final = Patience(connect_seconds=2, read_seconds=10, attempts=2)
 _FORGOTTEN: Final = 20  # times of REDISPATCH_SECONDS: the reconciler must have seen it
 
 
