@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Final
 
+from botocore.exceptions import ClientError
+
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.staging_s3_mark import S3StagingMark
 from shared.errors import AccessDenied, AppError, Damaged, KeyTaken, NotFound, Unavailable
@@ -97,13 +99,13 @@ class S3Staging:
         """Yield what was acknowledged; where an answer breaks off, ask for what was still to come."""
         at = breaks = 0
         while at < chunk.length:
+            answer = self._asked(chunk, at)
             try:
-                for block in self._asked(chunk, at):
-                    at += len(block)
-                    for start in range(0, len(block), block_size):
-                        yield block[start : start + block_size]
-            except AccessDenied:
-                raise
+                with translated():
+                    for block in answer:
+                        at += len(block)
+                        for start in range(0, len(block), block_size):
+                            yield block[start : start + block_size]
             except Unavailable:
                 breaks += 1
                 if breaks > _BREAKS:
@@ -151,13 +153,17 @@ class S3Staging:
         key = self._key(chunk.place, chunk.name)
         with translated():
             try:
-                yield from self._objects.read(key, start, chunk.length)
+                return self._objects.read(key, start, chunk.length)
             except NotFound as error:
                 # Only of a bucket that is known to be ours, and still is, is anything missing.
                 self._refuse_foreign()
                 if self._objects.find(key) is None:
                     raise Damaged("A staged chunk is gone.", number=chunk.number) from error
                 raise Unavailable("staging", "Staging does not find what it has.") from error
+            except Unavailable as outage:
+                if _is_beyond(outage.__cause__):
+                    raise Damaged("A staged chunk is cut.", number=chunk.number) from outage
+                raise
 
     def _delete(self, keys: list[str]) -> None:
         if not keys:
@@ -187,3 +193,10 @@ def translated() -> Iterator[None]:
         if outage.code == "objects_unavailable":
             raise Unavailable("staging", "Staging does not answer.") from outage
         raise
+
+
+def _is_beyond(error: BaseException | None) -> bool:
+    """Say whether the store has refused a range because the object ends before it."""
+    if not isinstance(error, ClientError):
+        return False
+    return error.response.get("Error", {}).get("Code") in {"416", "InvalidRange"}

@@ -137,6 +137,36 @@ def test_a_store_that_denies_says_so(staging: Staging, sky: Weather) -> None:
         assert refusal.value.code == "objects_denied"
 
 
+@pytest.mark.parametrize("left", [b"", b"cont"])
+def test_a_chunk_that_was_cut_is_never_read_as_whole(
+    staging: Staging, bucket: S3Place, left: bytes
+) -> None:
+    chunk, store = kept(staging, b"content"), S3Objects(bucket)
+    key = f"{PREFIX}chunks/{ONE}/{chunk.name}"
+    store.delete([key])
+    store.put(key, left, content_type="text/plain", upload_id="staging")
+
+    try:
+        read = content(staging, chunk)
+    except Damaged:
+        read = b""
+
+    assert read == left  # the worker holds it against its row
+
+
+def test_a_store_that_is_silent_is_asked_no_more_often_than_it_has_patience(
+    staging: Staging, sky: Weather
+) -> None:
+    chunk = kept(staging)
+    before = len(sky.calls)
+    sky.brings(weather.nothing_is_done, times=None)
+
+    with pytest.raises(Unavailable):
+        content(staging, chunk)
+
+    assert len(sky.calls) - before == 2  # the attempts of this client
+
+
 def test_a_bucket_that_is_not_there_is_an_outage_and_no_damage(
     staging: Staging, bucket: S3Place
 ) -> None:
