@@ -75,10 +75,6 @@ def lying(stack: Stack, prefix: str = ROOT) -> list[str]:
     return [each["Key"] for each in found.get("Contents", []) if each["Key"] != MARK]
 
 
-def is_empty(stack: Stack) -> bool:
-    return not lying(stack)
-
-
 def noise(size: int) -> bytes:
     """Return bytes of a text that no two chunks have in common."""
     drawn = random.Random(size).randbytes(size // 2 + 1)  # noqa: S311  # no secret
@@ -108,7 +104,7 @@ def test_chunks_sent_to_two_webs_in_turn_are_one_file(two: tuple[Stack, Stack]) 
     assert job["file"]["sha256"] == hashlib.sha256(content).hexdigest()
     assert all(client.download(opened["id"]).content == content for client in clients)
     assert answered(clients[0].get(f"/api/v1/uploads/{opened['id']}"), 200)["state"] == "ready"
-    assert eventually(lambda: is_empty(two[0]), 20)
+    assert eventually(lambda: not lying(two[0], f"{ROOT}{opened['id']}/"), 20)
     assert not any(stack.staging.exists() for stack in two)
 
 
