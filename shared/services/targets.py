@@ -67,9 +67,7 @@ class TargetService:
 
     def begin(self, caller: Caller, upload_id: str) -> None:
         """Let the upload come in parts of any size; raises as `sign`."""
-        upload, direct = self._receiving(caller, upload_id)
-        if direct.multipart_id is None:
-            self._begun(upload, direct)
+        self._begun(*self._receiving(caller, upload_id))
 
     def sign_first(self, caller: Caller, upload_id: str, *, is_kept: bool) -> Targets:
         """Sign for an upload that was opened just now; where that fails it is given up again.

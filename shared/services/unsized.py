@@ -41,12 +41,8 @@ class UnsizedService:
         """
         opened = self._opened(holder, new)
         least = 0 if self.direct.allow_empty else 1
-        most = self.uploads.screening.largest(new.profile)
-        try:
-            return self.targets.sign_form(holder.caller, opened.upload.id, least=least, most=most)
-        except Unavailable:
-            self.targets.give_up(opened.upload.id)
-            raise
+        most = self._largest(opened)
+        return self.targets.sign_form(holder.caller, opened.upload.id, least=least, most=most)
 
     def open_put(self, holder: Holder, new: NewUpload) -> tuple[Opened, Targets]:
         """Open an upload that comes whole, with a PUT; raises as `open_form`."""

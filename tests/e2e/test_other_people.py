@@ -140,7 +140,7 @@ def test_an_id_of_another_form_is_unknown(
 ) -> None:
     with books.unchanged():
         for method, path in with_ids(document):
-            names = ("upload_id", "job_id", "file_id", "webhook_id")
+            names = ("upload_id", "job_id", "file_id", "webhook_id", "grant_id")
             answer = ask(admin, method, path, dict.fromkeys(names, odd))
             assert answer.status_code in {404, 405}, f"{method} {path}: {answer.text}"
 

@@ -161,6 +161,26 @@ def test_what_is_not_as_it_was_sent_is_not_joined(companion: Companion) -> None:
     assert companion.complete(upload, [end]).status_code == 200
 
 
+def test_ten_thousand_parts_can_be_named(companion: Companion) -> None:
+    etag = '"0123456789abcdef0123456789abcdef"'
+    parts = [{"PartNumber": number, "ETag": etag} for number in range(1, 10_001)]
+
+    answer = companion.complete(companion.opened(), parts)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "chunks_missing")
+    assert len(answer.json()["missing"]) == 10_000
+
+
+def test_parts_larger_than_a_file_may_be_are_not_joined(companion: Companion) -> None:
+    upload, content = companion.opened(), many(13 * MIB)
+    parts = [companion.sent(upload, number, content) for number in (1, 2)]
+
+    answer = companion.complete(upload, parts)
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert companion.abort(upload).status_code == 200
+
+
 def test_the_form_takes_no_other_key_type_or_size(companion: Companion, books: Books) -> None:
     form = companion.form()
     key = form["fields"]["key"]

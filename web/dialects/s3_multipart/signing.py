@@ -27,7 +27,6 @@ _MOST_BODY: Final = 1024 * 1024
 @bp.input(SignIn, arg_name="said")
 def sign(said: SignIn) -> Any:
     """Say where the request goes, and for which key it is."""
-    hold_slot()
     url, key = _opened(said) if said.upload_id is None else _continued(said, said.upload_id)
     return {"url": url, "key": key}, {"Cache-Control": "no-store"}
 
@@ -72,6 +71,7 @@ def abort(upload_id: str) -> Response:
 
 
 def _opened(said: SignIn) -> tuple[str, str]:
+    hold_slot()
     unsized, new = services().unsized, said.new()
     if said.method == "PUT":
         opened, signed = unsized.open_put(holder(), new)
