@@ -23,9 +23,16 @@ uppy.use(AwsS3, {
   uploadPartBytes,
   ...said.options,
 });
+let parts = 0;
 uppy.on("s3-multipart:part-uploaded", (file, part) => {
   tell({ part: part.PartNumber, etag: part.ETag });
-  if (said.cancelAfter === part.PartNumber) uppy.cancelAll();
+  parts += 1;
+  if (parts === said.pauseAfter) {
+    // As a user would: everything stops, and goes on with what the server says is there.
+    uppy.pauseAll();
+    setTimeout(() => uppy.resumeAll(), 200);
+  }
+  if (parts === said.cancelAfter) uppy.cancelAll();
 });
 uppy.addFile({
   name: said.name,

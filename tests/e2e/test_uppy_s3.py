@@ -289,6 +289,7 @@ def test_a_grant_reaches_what_was_opened_by_it_and_nothing_else(
     others = answered(alice.post("/api/v1/upload-grants", json={}), 201)["companion_url"]
     theirs = companion.opened()
     mine = granted.opened()
+    granted.part(mine, 1)
 
     reached = {
         "another's": granted.abort(theirs).status_code,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.e2e.books import Books
 from tests.e2e.test_uppy_s3 import file_of
 from tests.support.api import Api, answered
 from tests.support.browser import CHROMIUM, told_by
@@ -88,7 +89,7 @@ def test_version_6_goes_on_after_a_pause_with_what_is_there(
 
 
 @in_a_browser
-def test_version_6_cancels(alice: Api, grant: dict[str, Any], show: Show) -> None:
+def test_version_6_cancels(alice: Api, grant: dict[str, Any], show: Show, books: Books) -> None:
     told = show(
         {"long.txt": 17 * MIB},
         companionUrl=grant["companion_url"],
@@ -98,6 +99,7 @@ def test_version_6_cancels(alice: Api, grant: dict[str, Any], show: Show) -> Non
 
     assert told["cancelled"]
     assert answered(alice.get("/api/v1/files"), 200)["items"] == []
+    assert books.count("uploads", tenant=alice.tenant, state="cancelled") == 1
 
 
 @pytest.fixture
@@ -146,6 +148,33 @@ def test_version_5_sends_by_a_grant_without_headers(
     told = clients.told("uppy-5.mjs", said | granted)
 
     assert alice.ended(told[-1]["body"]["job_id"])["state"] == "succeeded"
+
+
+def test_version_5_goes_on_after_a_pause_with_what_is_there(
+    alice: Api, clients: Clients, said: dict[str, Any], stack: Stack
+) -> None:
+    paused = {"multipart": True, "pauseAfter": 2, "options": {"limit": 1}}
+
+    told = clients.told("uppy-5.mjs", said | paused)
+
+    body = told[-1]["body"]
+    job = alice.ended(body["job_id"])
+    assert job["file"]["sha256"] == hashlib.sha256(Path(said["path"]).read_bytes()).hexdigest()
+    listed = re.compile(f"method=GET path=/s3/multipart/{body['upload_id']} .*status=200")
+    assert any(listed.search(line) for line in stack.log)
+
+
+def test_version_5_cancels(
+    alice: Api, clients: Clients, said: dict[str, Any], books: Books
+) -> None:
+    cancelled = {"multipart": True, "cancelAfter": 1, "options": {"limit": 1}}
+
+    with books.unchanged(uploads=1, direct=1):  # until they are swept
+        told = clients.told("uppy-5.mjs", said | cancelled)
+
+    assert "body" not in told[-1]
+    assert answered(alice.get("/api/v1/files"), 200)["items"] == []
+    assert books.count("uploads", tenant=alice.tenant, state="cancelled") == 1
 
 
 def test_version_5_is_told_why_it_is_refused(clients: Clients, said: dict[str, Any]) -> None:
