@@ -49,7 +49,8 @@ class Capability:
     @classmethod
     def parsed(cls, text: str) -> Self:
         """Return what an address says. What is none opens nothing."""
-        return cls(text[:_ID_LENGTH], text[_ID_LENGTH + 1 :])
+        upload_id, dash, secret = text[:_ID_LENGTH], text[_ID_LENGTH:][:1], text[_ID_LENGTH + 1 :]
+        return cls(upload_id, secret) if dash == "-" else cls("", "")
 
     @property
     def secret_sha256(self) -> str:

@@ -318,7 +318,8 @@ def test_a_grant_that_is_changed_revoked_or_over_opens_nothing(
     with books.unchanged():
         for root in (
             *(grant["companion_url"], brief["companion_url"], address[:-1], f"{address}x"),
-            *(address[:-23], address[:-22] + "A" * 22, f"{alice.base_url}/s3/nonsense"),
+            *(address[:-23], f"{address[:-23]}_{address[-22:]}", address[:-22] + "A" * 22),
+            f"{alice.base_url}/s3/nonsense",
         ):
             answer = Companion(Api(""), root).ask("GET", "/params", params={"filename": "a.txt"})
             assert (answer.status_code, answer.json()["code"]) == (404, "upload_grant_not_found")
