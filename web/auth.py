@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, cast
 
 import jwt
 from flask import Flask, current_app, g, request
-from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
+from flask_jwt_extended import JWTManager, decode_token, get_jwt, verify_jwt_in_request
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from shared.config import BadSettings, Settings
@@ -77,6 +77,17 @@ def caller() -> Caller:
     if "caller" not in g:
         g.caller = GUEST if _is_guest() else _verified()
     return cast("Caller", g.caller)
+
+
+def late_caller() -> Caller | None:
+    """Return whom a token names that was good until it expired; None for any other, and without."""
+    try:
+        caller()
+    except Unauthenticated as refusal:
+        if isinstance(refusal.__cause__, jwt.ExpiredSignatureError):
+            token = request.headers["Authorization"].partition(" ")[2]
+            return _caller_of(decode_token(token, allow_expired=True))
+    return None
 
 
 def _require_caller() -> None:

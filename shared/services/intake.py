@@ -177,6 +177,12 @@ class Intake:
         look(self.head)
 
 
+def refuse_unlike(announced: Announced | None) -> None:
+    """Raise `DigestMismatch` when something else than nothing was announced."""
+    if announced is not None and ALGORITHMS[announced.algorithm]().digest() != announced.value:
+        raise DigestMismatch(f"The body's {announced.algorithm} is not the one that was sent.")
+
+
 class _Stored:
     """Chunks in staging, as the body that they came as; read in blocks as `Intake.take` does."""
 

@@ -26,8 +26,9 @@ def joined_before(rows: Transaction, caller: Caller, part_ids: Sequence[str]) ->
     upload = None if found is None else rows.uploads.find(found)
     if upload is None or not caller.sees(tenant=upload.tenant, owner=upload.owner):
         return None
-    has_ended = upload.state in FINAL_UPLOADS and upload.state is not UploadState.READY
-    return None if has_ended else upload
+    if upload.state is UploadState.READY:
+        return upload if rows.files.find(upload.id) is not None else None
+    return None if upload.state in FINAL_UPLOADS else upload
 
 
 def parts_of(rows: Transaction, caller: Caller, part_ids: Sequence[str]) -> list[Upload]:

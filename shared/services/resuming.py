@@ -10,6 +10,7 @@ from typing import Final
 from uuid_utils.compat import uuid7
 
 from shared.errors import (
+    Conflict,
     Forbidden,
     Gone,
     Invalid,
@@ -29,13 +30,13 @@ from shared.records import Records, Transaction
 from shared.services.chunks import ChunkService, elsewhere
 from shared.services.files import FileService
 from shared.services.finding import find_upload, is_id, looked_up
+from shared.services.intake import refuse_unlike
 from shared.services.jobs import JobService
 from shared.services.joining import Parts, join, joined_before, parts_of, queued
 from shared.services.releasing import release
-from shared.services.resumption import Resumption, resumption
+from shared.services.resumption import Resumption, is_over, resumption
 from shared.services.uploads import UploadService
 
-_OVER: Final = frozenset({UploadState.CANCELLED, UploadState.EXPIRED})
 _AT_WORK: Final = frozenset({UploadState.RECEIVING, UploadState.SEALED, UploadState.PROCESSING})
 
 
@@ -94,6 +95,9 @@ class ResumeService:
                     rows.uploads.hold(part_id, UploadState.RECEIVING)
                 before = joined_before(rows, caller, parts.ids)
             if before is not None:
+                first = rows.resumables.find(before.id)
+                if first is None or first.said != said:
+                    raise Conflict("These partial uploads were joined with other metadata.")
                 capability = Capability.new(before.id)
                 rows.resumables.renew(before.id, capability.secret_sha256)
                 return capability
@@ -116,10 +120,8 @@ class ResumeService:
             upload = rows.uploads.find(capability.upload_id)
             if row is None or upload is None or not row.opens_with(capability.secret):
                 raise NotFound("upload")
-            is_late = upload.state is UploadState.RECEIVING and upload.expires_at <= rows.now()
-            is_gone = upload.state is UploadState.READY and rows.files.find(upload.id) is None
-        if upload.state in _OVER or is_late or is_gone:
-            raise Gone("This upload is over.", state=str(upload.state))
+            if is_over(rows, upload, row):
+                raise Gone("This upload is over.", state=str(upload.state))
         return upload
 
     def status(self, caller: Caller, upload_id: str) -> Resumption:
@@ -158,6 +160,7 @@ class ResumeService:
         if whole is not None and whole != upload.size:
             self._declare(upload, whole)
         if offset == whole and body.length == 0:
+            refuse_unlike(digest)
             return Receipt(upload, 0, offset, 0, repeated=True)
         ended: list[Job | None] = []
         receipt = self.chunks.append(

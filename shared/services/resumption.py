@@ -31,6 +31,21 @@ def resumption(rows: Transaction, upload: Upload, row: Resumable) -> Resumption:
     return Resumption(upload, row, size, offset, rows.jobs.of_upload(upload.id))
 
 
+def is_over(rows: Transaction, upload: Upload, row: Resumable) -> bool:
+    """Say whether nothing more comes of the upload at its address."""
+    match upload.state:
+        case UploadState.CANCELLED | UploadState.EXPIRED:
+            return True
+        case UploadState.READY:
+            return rows.files.find(upload.id) is None
+        case UploadState.RECEIVING:
+            known = rows.uploads.known(row.parts) if row.parts else {}
+            here = [each for each in known.values() if each.state is UploadState.RECEIVING]
+            return upload.expires_at <= rows.now() or len(here) < len(row.parts)
+        case _:
+            return False
+
+
 def _sum_of(rows: Transaction, part_ids: Sequence[str]) -> int | None:
     """Return how long the parts are together; None while one of them does not say."""
     known = rows.uploads.known(part_ids)

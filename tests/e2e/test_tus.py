@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.e2e.books import Books
 from tests.support.api import Api
+from tests.support.stack import Stack
 from tests.support.tus import BODY, Tus, metadata
 
 NOTES = metadata(filename="notes.txt", filetype="text/plain")
@@ -323,6 +325,14 @@ def test_a_checksum_that_is_none_of_ours_is_refused(tus: Tus, said: str) -> None
     assert tus.offset(url) == 0
 
 
+def test_a_checksum_of_nothing_is_verified_too(tus: Tus) -> None:
+    url = opened(tus, 5)
+    tus.sent(url, b"hello")
+    said = f"sha1 {base64.b64encode(hashlib.sha1(b'x', usedforsecurity=False).digest()).decode()}"
+
+    assert tus.patch(url, 5, b"", Upload_Checksum=said).status_code == 460
+
+
 # Termination.
 
 
@@ -414,6 +424,28 @@ def test_a_join_that_is_asked_for_again_is_the_first(tus: Tus) -> None:
     assert tus.job(again)["state"] == "succeeded"
 
 
+def test_a_join_with_other_metadata_is_another_and_refused(tus: Tus, books: Books) -> None:
+    named = f"final;{partial(tus, b'hello')}"
+    url = tus.create(Upload_Concat=named, Upload_Metadata=NOTES)
+    file = tus.job(url)["file"]
+
+    with books.unchanged():
+        other = tus.ask("POST", "/tus/", Upload_Concat=named, Upload_Metadata=metadata(a="b"))
+    assert other.status_code == 409
+
+    assert tus.api.delete(f"/api/v1/files/{file['id']}?hard_delete=true").status_code == 204
+    assert tus.ask("POST", "/tus/", Upload_Concat=named, Upload_Metadata=NOTES).status_code == 409
+
+
+def test_what_waits_for_a_part_that_was_ended_is_over(tus: Tus) -> None:
+    first, second = partial(tus, b"hello"), partial(tus, b"world", whole=False)
+    url = tus.create(Upload_Concat=f"final;{first} {second}", Upload_Metadata=NOTES)
+
+    assert tus.ask("DELETE", second).status_code == 204
+
+    assert tus.ask("HEAD", url).status_code == 410
+
+
 def test_what_can_not_be_joined_makes_nothing(tus: Tus, bob: Api, books: Books) -> None:
     part, whole = partial(tus, b"hello"), opened(tus)
     theirs = partial(Tus(bob), b"theirs")
@@ -457,6 +489,22 @@ def test_a_token_that_is_sent_has_to_be_the_owners(tus: Tus, bob: Api, admin: Ap
     assert Tus(admin).offset(url) == 0
     answer = Tus(Api(bob.base_url, "nonsense")).ask("HEAD", url)
     assert answer.status_code == 401
+
+
+def test_an_upload_outlives_the_token_that_it_was_opened_with(
+    tus: Tus, bob: Api, stack: Stack
+) -> None:
+    url = opened(tus, 5)
+
+    def late(api: Api, **claims: Any) -> Tus:
+        said = {"sub": api.sub, "tenant": api.tenant, "exp": int(time.time()) - 3600, **claims}
+        return Tus(Api(api.base_url, stack.signed(**said)))
+
+    assert late(tus.api).offset(url) == 0
+    assert late(bob).ask("HEAD", url).status_code == 404
+    assert late(tus.api, iss="somebody").ask("HEAD", url).status_code == 401
+    assert late(tus.api).ask("POST", "/tus/", Upload_Length="5").status_code == 401
+    late(tus.api).sent(url, b"hello")
 
 
 def test_the_id_alone_opens_nothing(tus: Tus) -> None:

@@ -14,7 +14,7 @@ from shared.config import Settings
 from shared.errors import Invalid, NotFound
 from shared.model.caller import Caller, Scope
 from shared.model.resumable import Capability
-from web.auth import caller
+from web.auth import caller, late_caller
 from web.dialects.tus.headers import PREFIX, VERSION
 from web.dialects.tus.views import bp
 from web.errors import Refusal, Refused, problem
@@ -90,13 +90,16 @@ def _enter(*, token_wanted: bool) -> None:
     address = (request.view_args or {}).get("address")
     if address is None:
         return
-    has_token = "Authorization" in request.headers or token_wanted
-    asking = caller() if has_token else None  # judged before anything is said of the upload
+    # Judged before anything is said of the upload, which outlives the token that it was opened with.
+    asking = late = None
+    if token_wanted or "Authorization" in request.headers:
+        late = None if token_wanted else late_caller()
+        asking = late or caller()
     upload = services().resuming.enter(Capability.parsed(address))
-    if asking is None:
-        g.caller = Caller(upload.owner, upload.tenant, _HOLDER)
-    elif not asking.sees(tenant=upload.tenant, owner=upload.owner):
+    if asking is not None and not asking.sees(tenant=upload.tenant, owner=upload.owner):
         raise NotFound("upload")
+    if asking is late:  # or there is no token
+        g.caller = Caller(upload.owner, upload.tenant, _HOLDER)
     g.resumed = upload
 
 
