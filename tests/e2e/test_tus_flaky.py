@@ -2,12 +2,9 @@
 
 import hashlib
 import random
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -15,7 +12,7 @@ import requests
 from tests.support.api import Api
 from tests.support.cable import a_cable
 from tests.support.stack import Stack, a_stack
-from tests.support.tus import BODY, Tus, metadata
+from tests.support.tus import BODY, Tus, hanging, metadata
 from tests.support.waiting import eventually
 
 MIB = 1024**2
@@ -82,23 +79,6 @@ def test_who_comes_back_goes_on_while_the_old_request_hangs(copy: Stack, large: 
 
     assert refused.startswith(b"HTTP/1.1 409 ")
     assert tus.job(url)["file"]["sha256"] == hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def hanging(url: str, length: int) -> Iterator[socket.socket]:
-    """A PATCH from the start that says how long it is, and has sent nothing yet."""
-    parts = urlsplit(url)
-    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as line:
-        head = (
-            f"PATCH {parts.path} HTTP/1.1",
-            f"Host: {parts.netloc}",
-            "Tus-Resumable: 1.0.0",
-            "Upload-Offset: 0",
-            f"Content-Type: {BODY}",
-            f"Content-Length: {length}",
-        )
-        line.sendall("\r\n".join((*head, "", "")).encode())
-        yield line
 
 
 def test_the_address_is_that_of_the_proxy_in_front_if_it_is_trusted() -> None:

@@ -14,6 +14,7 @@ from tests.e2e.wire import a_wire
 from tests.integration.conftest import Dial
 from tests.support.api import Api, Body, answered
 from tests.support.hostile import a_horde, habits
+from tests.support.tus import Tus, hanging, metadata
 from tests.support.waiting import eventually
 from tests.support.web import Web, a_web
 
@@ -76,6 +77,16 @@ def test_a_body_that_drips_is_cut_at_its_deadline(
     assert (answer.status, answer.json()["type"]) in {(400, "body_cut"), (409, "chunk_misplaced")}
     assert answer.headers["connection"] == "close"
     assert took < longest + 1
+
+
+def test_what_a_stream_has_sent_before_it_falls_silent_is_kept(alice: Api) -> None:
+    tus, content = Tus(alice), b"0123456789abcde\n" * 4096
+    url = tus.create(2 * len(content), Upload_Metadata=metadata(filename="notes.txt"))
+    with hanging(url, 2 * len(content)) as line:
+        line.sendall(content)
+        line.recv(4096)  # the answer, or the end
+
+        assert eventually(lambda: tus.offset(url) == len(content), 10)
 
 
 def test_a_small_body_that_does_not_come_is_cut_with_its_head(dial: Dial, alice: Api) -> None:

@@ -1,8 +1,11 @@
 """A bare client of tus 1.0, which sends what it is told and looks at what comes back."""
 
 import base64
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 
@@ -66,3 +69,20 @@ class Tus:
     def _ended(self, url: str) -> dict[str, Any] | None:
         job: dict[str, Any] = self.api.get(url).json()
         return job if job["state"] in {"succeeded", "rejected", "failed", "cancelled"} else None
+
+
+@contextmanager
+def hanging(url: str, length: int) -> Iterator[socket.socket]:
+    """A PATCH from the start that says how long it is, and has sent nothing yet."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as line:
+        head = (
+            f"PATCH {parts.path} HTTP/1.1",
+            f"Host: {parts.netloc}",
+            "Tus-Resumable: 1.0.0",
+            "Upload-Offset: 0",
+            f"Content-Type: {BODY}",
+            f"Content-Length: {length}",
+        )
+        line.sendall("\r\n".join((*head, "", "")).encode())
+        yield line
