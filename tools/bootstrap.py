@@ -45,7 +45,7 @@ def become(venv: Path, arguments: list[str]) -> None:
             command = ["-m", "tools.supervisor"]
         case ["test", *rest]:
             os.chdir(ROOT)
-            command = ["-m", "pytest", *rest]
+            command = ["-m", "pytest", *rest] if rest else ["-m", "tools.suite"]
         case ["drills", *rest]:
             os.chdir(ROOT)
             command = ["-m", "pytest", "tests/drills", "--long", "-s", *rest]
