@@ -54,16 +54,20 @@ class SluiceRequest(Request):
     """A request whose JSON body is bounded, and may be absent where nothing in it is required."""
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        self.max_content_length = _MOST_JSON
+        if not self.whole_body(_MOST_JSON):
+            return None
+        return super().get_json(force=force, silent=silent, cache=cache)
+
+    def whole_body(self, most: int) -> bytes:
+        """Return a body of `most` bytes at most. Raises `BodyCut`, `Invalid`."""
+        self.max_content_length = most
         try:
             said = self.get_data(cache=True)
         except ParseException as error:
             raise Invalid("The body does not come in pieces as RFC 9112 has them.") from error
         if len(said) < (self.content_length or 0):  # RFC 9112, 8: what came may look whole
             raise BodyCut("The body was cut.", expected=self.content_length, received=len(said))
-        if not said:
-            return None
-        return super().get_json(force=force, silent=silent, cache=cache)
+        return said
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         raise Invalid("The body is not valid JSON.", pointer="") from e

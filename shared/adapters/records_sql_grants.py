@@ -7,8 +7,9 @@ from sqlalchemy import Connection, delete, insert, select
 
 from shared.adapters.sql_rows import value
 from shared.adapters.sql_time import db_now
-from shared.adapters.tables import grants
+from shared.adapters.tables import direct, grants, uploads
 from shared.model.grant import Grant
+from shared.model.lifecycle import UploadState
 
 
 class SqlGrantRows:
@@ -25,6 +26,15 @@ class SqlGrantRows:
         in_force = select(grants).where(grants.c.id == grant_id, grants.c.expires_at > db_now())
         row = self._connection.execute(in_force).mappings().first()
         return None if row is None else value(row, Grant)
+
+    def begun(self, grant_id: str) -> list[str]:
+        statement = (
+            select(uploads.c.id)
+            .join(direct, direct.c.upload_id == uploads.c.id)
+            .where(direct.c.grant_id == grant_id, uploads.c.state == UploadState.RECEIVING)
+            .order_by(uploads.c.id)
+        )
+        return list(self._connection.execute(statement).scalars())
 
     def drop(self, grant_id: str) -> None:
         self._connection.execute(delete(grants).where(grants.c.id == grant_id))

@@ -8,10 +8,12 @@ from uuid_utils.compat import uuid7
 from shared.errors import NotFound
 from shared.model.caller import Caller, Scope
 from shared.model.grant import Grant
+from shared.model.lifecycle import Event
 from shared.model.resumable import Capability
 from shared.ports import Clock
 from shared.records import Records
 from shared.services.finding import is_id
+from shared.services.releasing import release
 
 _NOUN = "upload grant"
 
@@ -51,3 +53,7 @@ class GrantService:
             if grant is None or not caller.sees(tenant=grant.tenant, owner=grant.owner):
                 raise NotFound(_NOUN)
             rows.grants.drop(grant_id)
+            # What comes by links that still work is nobody's then, and is removed.
+            for upload_id in rows.grants.begun(grant_id):
+                if rows.uploads.advance(upload_id, Event.CANCEL):
+                    release(rows, upload_id)

@@ -310,6 +310,8 @@ def test_a_grant_that_is_changed_revoked_or_over_opens_nothing(
     begun = granted.opened()
     refused(bob.delete(f"/api/v1/upload-grants/{grant['id']}"), 404)
     assert alice.delete(f"/api/v1/upload-grants/{grant['id']}").status_code == 204
+    shown = answered(alice.get(f"/api/v1/uploads/{begun['uploadId']}"), 200)
+    assert shown["state"] == "cancelled"
     refused(alice.delete(f"/api/v1/upload-grants/{grant['id']}"), 404)
     address = answered(alice.post("/api/v1/upload-grants", json={}), 201)["companion_url"]
     over = Companion(Api(""), brief["companion_url"])
@@ -372,8 +374,14 @@ def test_sign_request_is_told_where_each_request_goes(alice: Api, grant: dict[st
         for number, etag in enumerate(etags, 1)
     )
     body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>"
-    told = requests.post(signed("POST", **here)["url"], data=body, timeout=30)
+    url = signed("POST", **here)["url"]
+    cut = [
+        requests.post(url, data=each, timeout=30)
+        for each in (body[:-30], body[: body.rindex("<Part>")], body.replace("<ETag>", "", 1))
+    ]
+    told = requests.post(url, data=body, timeout=30)
 
+    assert [each.status_code for each in cut] == [400, 400, 400]
     assert (told.status_code, told.headers["Content-Type"].partition(";")[0]) == (
         200, "application/xml",
     )  # fmt: skip

@@ -205,7 +205,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is untyped
         try:
             return bool(super().handle_request(req, conn))
         except TimeoutError:
-            log.info("slow_reader_cut", extra={"path": req.path})
+            log.info("slow_reader_cut")  # paths may be secrets
             return False
         finally:
             conn.end()

@@ -97,8 +97,9 @@ class SignIn(Said):
 def etags_in(body: str) -> dict[int, str]:
     """Return the parts that a `CompleteMultipartUpload` of S3 names. Raises `Unprocessable`."""
     found = [(int(number), etag.replace("&quot;", '"')) for number, etag in _PART.findall(body)]
-    if not found:
-        raise Unprocessable("The body names no parts.", pointer="/parts")
+    is_whole = body.rstrip().endswith("</CompleteMultipartUpload>")
+    if not found or not is_whole or len(found) != body.count("<Part>"):
+        raise Unprocessable("The body is no list of parts.", pointer="/parts")
     return _once(found)
 
 

@@ -4,7 +4,7 @@ The bytes go to the store. What opens, lists, ends and aborts comes back here, a
 would, in XML: so that a finished upload is sealed at once, and nobody has to find it.
 """
 
-from typing import Any, Final
+from typing import Any, Final, cast
 from xml.sax.saxutils import escape
 
 from apiflask import APIBlueprint
@@ -16,6 +16,7 @@ from web.auth import caller
 from web.dialects.s3_multipart.inputs import SignIn, etags_in
 from web.dialects.s3_multipart.views import completed, found, holder
 from web.limits import hold_slot
+from web.requests import SluiceRequest
 from web.services import services
 
 bp = APIBlueprint("s3_signing", __name__, enable_openapi=False)
@@ -55,8 +56,8 @@ def list_parts(upload_id: str) -> Response:
 def complete(upload_id: str) -> Response:
     """Join the parts and queue the job, as CompleteMultipartUpload."""
     hold_slot()
-    request.max_content_length = _MOST_BODY
-    etags = etags_in(request.get_data().decode("utf-8", "replace"))
+    said_whole = cast("SluiceRequest", request).whole_body(_MOST_BODY)
+    etags = etags_in(said_whole.decode("utf-8", "replace"))
     opened = found(upload_id)
     said = completed(opened, services().unsized.complete(holder(), opened, etags))
     names = {"Location": said["location"], "ETag": f"&quot;{upload_id}&quot;"}
