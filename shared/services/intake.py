@@ -99,8 +99,7 @@ class Intake:
 
     def refuse_other(self, announced: Announced | None) -> None:
         """Raise `DigestMismatch` when this is not what was announced."""
-        if announced is not None and self.digest != announced.value:
-            raise DigestMismatch(f"The body's {announced.algorithm} is not the one that was sent.")
+        refuse_unlike(announced, self.digest)
 
     def stored(self) -> Body:
         """Return all that was stored, as a body to be taken once more."""
@@ -177,9 +176,9 @@ class Intake:
         look(self.head)
 
 
-def refuse_unlike(announced: Announced | None) -> None:
-    """Raise `DigestMismatch` when something else than nothing was announced."""
-    if announced is not None and ALGORITHMS[announced.algorithm]().digest() != announced.value:
+def refuse_unlike(announced: Announced | None, digest: bytes | None) -> None:
+    """Raise `DigestMismatch` when another digest than this was announced."""
+    if announced is not None and digest != announced.value:
         raise DigestMismatch(f"The body's {announced.algorithm} is not the one that was sent.")
 
 

@@ -20,7 +20,7 @@ from shared.errors import (
     TooLarge,
 )
 from shared.model.caller import Caller, Scope
-from shared.model.digest import Announced
+from shared.model.digest import ALGORITHMS, Announced
 from shared.model.job import Job
 from shared.model.lifecycle import UploadState
 from shared.model.resumable import Capability, Resumable
@@ -160,7 +160,7 @@ class ResumeService:
         if whole is not None and whole != upload.size:
             self._declare(upload, whole)
         if offset == whole and body.length == 0:
-            refuse_unlike(digest)
+            refuse_unlike(digest, ALGORITHMS[digest.algorithm]().digest() if digest else None)
             return Receipt(upload, 0, offset, 0, repeated=True)
         ended: list[Job | None] = []
         receipt = self.chunks.append(

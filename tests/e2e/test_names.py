@@ -203,7 +203,7 @@ def test_a_public_address_carries_the_name_and_does_not_need_it(alice: Api, anyb
         "/docs/..%2f..%2f..%2fetc%2fpasswd",
         "/docs//etc/passwd",
         "/objects/..%2f..%2fsluice.db",
-        "/static/../shared/config",
+        "/static/../worker/config",
         "/api/v1/files/..%2f..%2f..%2fetc%2fpasswd/download",
         "//etc/passwd",
         "/%00",

@@ -1,6 +1,5 @@
 """The requests of tus 1.0, each one verb of the services."""
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -10,7 +9,6 @@ from werkzeug.http import http_date
 
 from shared.errors import Invalid, Unsupported
 from shared.model.digest import ALGORITHMS
-from shared.model.resumable import Capability
 from shared.model.upload import Transfer, Upload
 from shared.services.joining import Parts
 from shared.services.resumption import Resumption
@@ -75,7 +73,7 @@ def create() -> Any:
     else:
         if size is not None or deferred or body.length != 0:
             raise Invalid("A final upload has the bytes and the length of its parts.")
-        parts = [_entered(each) for each in parts_named(concat)]
+        parts = [services().resuming.enter(each) for each in parts_named(concat)]
         new = described(metadata, None, Transfer.JOINED)
         named = Parts([part.id for part in parts], concat)
         capability = services().resuming.join(caller(), new, said or None, named)
@@ -124,10 +122,6 @@ def _upload() -> Upload:
     return upload
 
 
-def _entered(capability: Capability) -> Upload:
-    return services().resuming.enter(capability)
-
-
 def _typed(body: RequestBody) -> RequestBody:
     if request.mimetype != BODY_TYPE:
         raise Unsupported(f"The bytes of an upload are {BODY_TYPE}.")
@@ -146,12 +140,8 @@ def _standing(status: Resumption) -> dict[str, str]:
     if status.resumable.concat is not None:
         told["Upload-Concat"] = status.resumable.concat
     if status.job is None:
-        told["Upload-Expires"] = _date(status.upload.expires_at)
+        told["Upload-Expires"] = http_date(status.upload.expires_at)
     else:
         told["Upload-Job"] = f"{root()}/api/v1/jobs/{status.job.id}"
         told["Link"] = f'<{told["Upload-Job"]}>; rel="status"'
     return told
-
-
-def _date(time: datetime) -> str:
-    return http_date(time)
