@@ -10,6 +10,7 @@ import psycopg
 from shared.errors import LeaseLost
 from shared.model.lifecycle import JobState
 from tests.support.factory import a_factory
+from tests.support.races import waiting_for_locks
 from tests.support.waiting import eventually
 from tests.support.workshop import ALICE
 
@@ -28,10 +29,6 @@ def test_who_cancels_and_who_begins_a_step_take_the_rows_in_one_order(
         holding.execute("SELECT 1 FROM job_steps WHERE job_id = %s FOR UPDATE", (job.id,))
         outcomes: list[str] = []
 
-        def waiting() -> int:
-            found = looking.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
-            return 0 if found is None else found[0]
-
         def do(name: str, work: Callable[[], object]) -> threading.Thread:
             def run() -> None:
                 try:
@@ -40,9 +37,9 @@ def test_who_cancels_and_who_begins_a_step_take_the_rows_in_one_order(
                 except LeaseLost:
                     outcomes.append(f"{name} lost")
 
-            before, thread = waiting(), threading.Thread(target=run)
+            before, thread = waiting_for_locks(looking), threading.Thread(target=run)
             thread.start()
-            eventually(lambda: waiting() > before)
+            eventually(lambda: waiting_for_locks(looking) > before)
             return thread
 
         threads = [

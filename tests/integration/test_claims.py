@@ -24,7 +24,7 @@ from tests.support import servers
 from tests.support.builders import a_file, a_job, an_upload
 from tests.support.cable import a_cable
 from tests.support.factory import Factory, a_factory
-from tests.support.races import at_once
+from tests.support.races import at_once, waiting_for_locks
 from tests.support.waiting import eventually
 from tests.support.workshop import ALICE
 from worker.watch import Stopping, Watch
@@ -327,15 +327,11 @@ def test_who_cancels_and_who_ends_a_job_do_not_wait_for_each_other(
         holding.execute("SELECT 1 FROM uploads WHERE id = %s FOR UPDATE", (job.upload_id,))
         outcomes: list[str] = []
 
-        def waiting() -> int:
-            found = looking.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
-            return 0 if found is None else found[0]
-
         def do(name: str, work: Callable[[], object]) -> threading.Thread:
-            before = waiting()
+            before = waiting_for_locks(looking)
             thread = threading.Thread(target=lambda: outcomes.append(said(name, work)))
             thread.start()
-            eventually(lambda: waiting() > before)
+            eventually(lambda: waiting_for_locks(looking) > before)
             return thread
 
         threads = [

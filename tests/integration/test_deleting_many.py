@@ -11,6 +11,7 @@ from shared.errors import AppError, Conflict
 from shared.model.job import Job
 from shared.model.layout import Layout
 from tests.support.factory import Factory, a_factory
+from tests.support.races import waiting_for_locks
 from tests.support.waiting import eventually
 from tests.support.workshop import ALICE
 
@@ -74,8 +75,7 @@ def test_a_replacement_that_begins_meanwhile_keeps_its_file(
         replacing.execute("UPDATE objects SET successor = 'heir' WHERE key = 'notes.txt'")
         deleting = threading.Thread(target=delete)
         deleting.start()
-        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        assert eventually(lambda: looking.execute(waits).fetchone() != (0,))
+        assert eventually(lambda: waiting_for_locks(looking) > 0)
         replacing.commit()
         deleting.join()
 

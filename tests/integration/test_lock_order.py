@@ -14,6 +14,7 @@ from shared.model.layout import Layout
 from shared.model.upload import NewUpload
 from shared.services.copies import NewCopy
 from tests.support.factory import UPLOADS, Factory, a_factory
+from tests.support.races import waiting_for_locks
 from tests.support.waiting import eventually
 from tests.support.workshop import ALICE
 
@@ -45,10 +46,6 @@ def test_who_claims_a_key_and_who_deletes_its_file_never_wait_for_each_other(
         holding.execute("SELECT 1 FROM quotas FOR UPDATE")
         outcomes: list[str] = []
 
-        def waiting() -> int:
-            found = looking.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
-            return 0 if found is None else found[0]
-
         def do(name: str, work: Callable[[], object]) -> threading.Thread:
             def run() -> None:
                 try:
@@ -57,10 +54,10 @@ def test_who_claims_a_key_and_who_deletes_its_file_never_wait_for_each_other(
                 except NameTaken:
                     outcomes.append(f"{name} refused")
 
-            before, thread = waiting(), threading.Thread(target=run)
+            before, thread = waiting_for_locks(looking), threading.Thread(target=run)
             thread.start()
             # Who is refused by the key alone never comes to the quota.
-            assert eventually(lambda: waiting() > before or not thread.is_alive())
+            assert eventually(lambda: waiting_for_locks(looking) > before or not thread.is_alive())
             return thread
 
         threads = [

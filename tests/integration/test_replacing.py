@@ -28,7 +28,7 @@ from tests.support import servers
 from tests.support.factory import Factory, a_factory
 from tests.support.late import as_store
 from tests.support.pictures import a_png
-from tests.support.races import at_once
+from tests.support.races import at_once, waiting_for_locks
 from tests.support.waiting import eventually
 from tests.support.weather import impatient
 from tests.support.workshop import ALICE, BOB
@@ -639,17 +639,13 @@ def test_who_hides_or_restores_the_old_file_just_then_decides_whether_its_end_is
         new = heir(factory, b"the second")
         thread = threading.Thread(target=lambda: factory.run(new))
 
-        def is_waiting() -> bool:
-            found = looking.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
-            return found is not None and found[0] > 0
-
         with factory.records.begin() as rows:
             if is_hidden:
                 rows.files.mark_deleted(old.upload_id)
             else:
                 rows.files.restore(old.upload_id)
             thread.start()
-            eventually(is_waiting)
+            eventually(lambda: waiting_for_locks(looking) > 0)
         thread.join()
 
         said = ["file.ready"] if is_hidden else ["file.deleted", "file.ready"]

@@ -18,7 +18,7 @@ from shared.model.upload import NewUpload, Transfer
 from shared.services.joining import Parts
 from shared.services.resumption import Resumption
 from tests.support.factory import UPLOADS, Factory, a_factory
-from tests.support.races import at_once
+from tests.support.races import at_once, waiting_for_locks
 from tests.support.waiting import eventually
 from tests.support.workshop import ALICE, Bytes
 
@@ -89,15 +89,11 @@ def all_waiting(
 ) -> list[threading.Thread]:
     """Start works one after the other, each once the one before waits for a row."""
 
-    def waiting() -> int:
-        found = looking.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
-        return 0 if found is None else int(found[0])
-
     threads: list[threading.Thread] = []
     for work in works:
         threads.append(threading.Thread(target=work))
         threads[-1].start()
-        assert eventually(lambda: waiting() >= len(threads))
+        assert eventually(lambda: waiting_for_locks(looking) >= len(threads))
     return threads
 
 

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import psycopg
 
 Outcome = TypeVar("Outcome")
 
@@ -32,3 +34,9 @@ def at_once(works: Iterable[Callable[[], Outcome]]) -> list[Outcome]:
     if errors:
         raise errors[0]
     return outcomes
+
+
+def waiting_for_locks(looking: psycopg.Connection[Any]) -> int:
+    """Return how many in PostgreSQL wait for a lock that somebody else holds."""
+    found = looking.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
+    return 0 if found is None else int(found[0])
