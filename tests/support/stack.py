@@ -6,12 +6,13 @@ Inside `with a_stack(WEBHOOK_ALLOW_PRIVATE="1") as stack:` it answers at `stack.
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -170,8 +171,11 @@ class Stack:
 
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
-        """Freeze a part and its children until the block ends, or until `resume`."""
-        os.killpg(self.process(name).pid, signal.SIGSTOP)
+        """Freeze a part and its children until the block ends, or until `resume`.
+
+        Not in the middle of a transaction: the whole file of SQLite would be locked with it.
+        """
+        eventually(lambda: self._freeze(name), timeout=30)
         try:
             yield
         finally:
@@ -179,6 +183,28 @@ class Stack:
 
     def resume(self, name: str) -> None:
         os.killpg(self.process(name).pid, signal.SIGCONT)
+
+    def _freeze(self, name: str) -> bool:
+        """Freeze a part; False, and it runs again, if the database can't be written to then."""
+        part = self.process(name)
+        os.killpg(part.pid, signal.SIGSTOP)
+        eventually(lambda: part.status() == psutil.STATUS_STOPPED)
+        if self._is_writable():
+            return True
+        self.resume(name)
+        return False
+
+    def _is_writable(self) -> bool:
+        file = self.data_dir / "sluice.db"
+        if "DATABASE_URL" in self.environment or not file.exists():
+            return True
+        with closing(sqlite3.connect(file, timeout=0.3, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            connection.execute("ROLLBACK")
+            return True
 
     def _listen(self) -> None:
         if self._supervisor.stdout is None:
