@@ -47,8 +47,8 @@ def test_of_many_requests_none_waits_long_and_the_next_not_at_all(
         first = at_once([lambda: refused_after(records)] * 64)
         later = [refused_after(records) for _ in range(10)]
 
-    assert max(first) < 3
-    assert max(later) < 0.1
+    assert max(first) < 6
+    assert max(later) < 1
 
 
 def test_one_that_comes_first_waits_two_seconds_for_a_connection(
@@ -57,7 +57,7 @@ def test_one_that_comes_first_waits_two_seconds_for_a_connection(
     with frozen(server):
         took = refused_after(records)
 
-    assert took < 3.5
+    assert took < 6
     eventually(lambda: answers(records), 5)
 
 

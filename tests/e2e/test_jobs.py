@@ -62,7 +62,7 @@ def test_waiting_answers_when_the_time_is_over(alice: Api, stack: Stack) -> None
         answer = alice.get(f"/api/v1/jobs/{job['id']}?wait=1", headers={"If-None-Match": etag})
 
     assert answer.status_code == 304
-    assert 1 <= answer.elapsed.total_seconds() < 3
+    assert 1 <= answer.elapsed.total_seconds() < 8
     alice.ended(job["id"])
 
 
@@ -84,7 +84,7 @@ def test_waiting_for_what_has_ended_answers_at_once(alice: Api) -> None:
 
     answer = alice.get(f"/api/v1/jobs/{job['id']}?wait=20")
 
-    assert answer.elapsed.total_seconds() < 2
+    assert answer.elapsed.total_seconds() < 8
 
 
 @pytest.mark.parametrize("wait", ["-1", "31", "long", "nan", "inf", ""])

@@ -182,8 +182,8 @@ def test_a_redis_that_is_frozen_lets_requests_pass_at_once(tmp_path: Path) -> No
             took = monotonic() - began
 
     assert [first.status_code, *(each.status_code for each in later)] == [200] * 21
-    assert took_first < 1
-    assert took < 1
+    assert took_first < 3
+    assert took < 3
     assert "RateLimit" not in later[-1].headers
 
 
