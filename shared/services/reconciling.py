@@ -101,12 +101,14 @@ class Reconciler:
         with self.records.read() as rows:
             hoarding = rows.uploads.hoarding(self.stale, _BATCH)
         for upload in hoarding:
+            places: set[str] = set()
             with self.records.begin() as rows:
                 if rows.uploads.hold(upload.id, upload.state):
                     # Whether its quota knows of the room is anybody's guess: counted, not subtracted.
                     rows.uploads.settle(upload.id, reserved=0)
-                    release(rows, upload.id)
+                    places = release(rows, upload.id)
                     rows.audits.recount(upload.tenant)
+            self.claims.staging.clear(*places)
             log.error("room_was_hoarded", extra={"upload_id": upload.id})
         return len(hoarding)
 

@@ -13,6 +13,8 @@ def release(rows: Transaction, upload_id: str) -> set[str]:
     upload, places = rows.uploads.find(upload_id), rows.chunks.places(upload_id) | {upload_id}
     if upload is None:
         return places
+    if upload.state is UploadState.JOINED:
+        places.discard(upload_id)  # what lies there is of the one that joined it
     rows.uploads.settle(upload_id, reserved=0)
     rows.chunks.drop(upload_id)
     job = rows.jobs.of_upload(upload_id)

@@ -19,10 +19,11 @@ from shared.model.job import Job
 from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
 from shared.model.stored import StoredObject
-from shared.model.upload import NewUpload
+from shared.model.upload import NewUpload, Transfer
 from shared.ports import ObjectStore
 from shared.services.copies import NewCopy
 from shared.services.forgetting import forget
+from shared.services.joining import Parts
 from shared.services.sweeping import SweepService
 from tests.support import servers
 from tests.support.factory import Factory, a_factory
@@ -31,7 +32,7 @@ from tests.support.pictures import a_png
 from tests.support.races import at_once, waiting_for_locks
 from tests.support.waiting import eventually
 from tests.support.weather import impatient
-from tests.support.workshop import ALICE, BOB
+from tests.support.workshop import ALICE, BOB, Bytes
 
 BARE = Layout("{name}")
 DAY = timedelta(days=1)
@@ -407,6 +408,29 @@ def test_a_job_that_was_given_up_after_it_had_written_is_finished_by_the_sweep(
     assert factory.events() == ["file.ready", "file.failed", "file.deleted", "file.ready"]
     assert factory.staged() == []
     assert audited(factory) == {}
+
+
+def test_what_the_sweep_finishes_leaves_nothing_of_its_parts(factory: Factory) -> None:
+    ready(factory, b"the first")
+    resuming, ids = factory.services.resuming, []
+    for body in (b"the ", b"second"):
+        part = NewUpload("upload", len(body), transfer=Transfer.PART)
+        ids.append(resuming.open(ALICE, part, None, Bytes(body)).upload_id)
+    new = NewUpload("notes.txt", layout=BARE, replace=True)
+    final = resuming.join(ALICE, new, None, Parts(ids, "final;"))
+    job = resuming.status(ALICE, final.upload_id).job
+    assert job is not None
+    factory.board.before["record"] = _die
+    with suppress(KeyboardInterrupt):
+        factory.run(job)
+    factory.claims.bury(factory.job(job))
+    assert len(factory.staged()) == 2
+
+    result = factory.services.sweeps.run("replacements")
+
+    assert (result["recovered"], result["failed"]) == (1, 0)
+    assert content(factory, job) == b"the second"
+    assert factory.staged() == []
 
 
 def test_a_job_that_was_given_up_before_it_had_written_leaves_the_old_file_after_the_grace(

@@ -75,13 +75,14 @@ def _recovered(sweeper: Sweeper, record: ObjectRecord, etag: str) -> bool:
             if upload is None or record.checked is None:
                 return False
             file = checked_of(record.checked).file(upload, etag)
+            places = rows.chunks.places(upload.id) | {upload.id}
             published = publish(rows, sweeper.events, upload, file)
     except LeaseLost:
         return False
     log.warning("replacement_recovered", extra={"upload_id": upload.id})
     sweeper.board.forget(published.forgotten)
     sweeper.board.put(JobStatus(job, published.file, job.updated_at))
-    sweeper.staging.clear(upload.id)
+    sweeper.staging.clear(*places)
     for delivery_id in published.owed:
         sweeper.dispatcher.deliver(delivery_id)
     return True
