@@ -4,6 +4,7 @@ import json
 import math
 import re
 from binascii import Error as BadBase64
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 import http_sf
@@ -14,6 +15,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.http import parse_dict_header
 
 from shared.errors import BodyCut, Invalid, UnsupportedCoding
+from web.server.body import TRAILERS
 
 _MOST_JSON: Final = 1024 * 1024
 _MOST_WAIT_SECONDS: Final = 60
@@ -82,15 +84,32 @@ class RequestBody:
     def __init__(self, request: Request) -> None:
         _refuse_coding(request)
         self._stream = request.stream
-        self.length = None if _is_chunked(request) else request.content_length or 0
+        self.length = None if is_chunked(request) else request.content_length or 0
         self.is_cut = False
+        self._ahead = b""
+
+    def is_empty(self) -> bool:
+        """Say whether it has no byte; one of unknown length is asked for its first."""
+        if self.length is not None:
+            return self.length == 0
+        self._ahead = self._ahead or self.read(1)
+        return not self._ahead and not self.is_cut
 
     def read(self, size: int, /) -> bytes:
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            return ahead
         try:
             return self._stream.read(size)
         except (OSError, BadRequest, ParseException):
             self.is_cut = True
             return b""
+
+
+def trailers(request: Request) -> Sequence[tuple[str, str]] | None:
+    """Return the fields behind a body that was read, names in capitals; None where none are handed on."""
+    found: Callable[[], Sequence[tuple[str, str]]] | None = request.environ.get(TRAILERS)
+    return None if found is None else found()
 
 
 def content_sha256(request: Request) -> bytes | None:
@@ -134,7 +153,7 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _is_chunked(request: Request) -> bool:
+def is_chunked(request: Request) -> bool:
     return "chunked" in request.headers.get("Transfer-Encoding", "").lower()
 
 

@@ -7,6 +7,7 @@ all reads of a request go through, and `read` of its `Body`, which is `wsgi.inpu
 
 import select
 import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from gunicorn.http.body import Body
@@ -15,7 +16,21 @@ from gunicorn.http.unreader import SocketUnreader
 
 from web.server.line import SLOWEST, Line
 
+TRAILERS: Final = "sluice.trailers"  # in the environ
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def trailing(app: App) -> App:
+    """Hand trailers on to the app, for which WSGI has no word."""
+
+    def answered(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ[TRAILERS] = environ["wsgi.input"].trailers
+        return app(environ, start_response)
+
+    return answered
 
 
 class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn is untyped
@@ -80,10 +95,11 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn is untyped
 class Arriving(Body):  # type: ignore[misc]  # gunicorn is untyped
     """A body that may still be on its way; `is_gathered` when all of it came with the head."""
 
-    def __init__(self, body: Any, source: Reader) -> None:
-        super().__init__(body.reader)
+    def __init__(self, request: Any, source: Reader) -> None:
+        super().__init__(request.body.reader)
+        self._request = request
         self._source = source
-        self.length: int | None = getattr(body.reader, "length", None)  # None: in pieces
+        self.length: int | None = getattr(self.reader, "length", None)  # None: in pieces
         self.is_gathered = source.is_over or (
             self.length is not None and self.length <= source.held
         )
@@ -105,6 +121,14 @@ class Arriving(Body):  # type: ignore[misc]  # gunicorn is untyped
     def _read(self, size: int | None) -> bytes:
         said: bytes = super().read(size)
         return said
+
+    def trailers(self) -> Sequence[tuple[str, str]]:
+        """Return the fields behind a body in pieces, once it was read to its end.
+
+        Names are in capitals. gunicorn's parser leaves them with the request (RFC 9112, 7.1.2).
+        """
+        found: Sequence[tuple[str, str]] = self._request.trailers
+        return found
 
     @property
     def is_finished(self) -> bool:

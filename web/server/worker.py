@@ -22,6 +22,7 @@ from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from shared.config import settings
+from web.server.body import trailing
 from web.server.closing import App, closing
 from web.server.connection import Connection
 from web.server.line import Line
@@ -55,7 +56,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is untyped
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        self.wsgi: App = closing(self.wsgi)
+        self.wsgi: App = closing(trailing(self.wsgi))
 
     # In the main loop, where nothing may wait.
 
