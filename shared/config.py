@@ -176,7 +176,7 @@ class Settings(BaseSettings):
     )
 
     chunk_size: ByteSize = Field(
-        ByteSize(8 * 1024**2), description="Of chunks, when the client names none."
+        ByteSize(8 * 1024**2), ge=1024, description="Of chunks, when the client names none."
     )
     upload_expiry_minutes: int = Field(
         1440, ge=1, description="How long an unfinished upload lives."
@@ -198,6 +198,9 @@ class Settings(BaseSettings):
     )
     tus_require_token: bool = Field(
         False, description="Whether each request of /tus needs a token, beside its address."
+    )
+    tus_without: Names = Field(
+        [], description="Extensions of tus that are not offered, with commas between."
     )
     trusted_proxies: int = Field(
         0, ge=0, le=8, description="How many proxies stand in front, whose X-Forwarded-* are true."

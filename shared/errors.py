@@ -8,6 +8,7 @@ not safe goes to the log through `raise ... from`. `code` is part of the API and
       Invalid              invalid          invalid_request
         Unprocessable      unprocessable    invalid_request
           FileEmpty          unprocessable    file_empty
+        ChunkTooSmall      unprocessable    chunk_too_small
       DigestMismatch       invalid          digest_mismatch
       BodyCut              invalid          body_cut
       IdempotencyMisuse    unprocessable    idempotency_key_reused
@@ -74,6 +75,12 @@ class Unprocessable(Invalid):
 
 class FileEmpty(Unprocessable):
     code = "file_empty"
+
+
+class ChunkTooSmall(Unprocessable):
+    """One more small piece of an upload that has come in too many; `minimum` is in bytes."""
+
+    code = "chunk_too_small"
 
 
 class DigestMismatch(AppError):

@@ -31,6 +31,7 @@ from shared.services.main_service import MainServiceNews
 from shared.services.measuring import Measuring
 from shared.services.resuming import ResumeService
 from shared.services.screening import Screening
+from shared.services.streams import StreamService
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper
 from shared.services.targets import TargetService
@@ -125,7 +126,7 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
         grants=GrantService(records, clock, rules.lifetime),
         adoption=adoption_of(settings, direct, clock),
         chunks=chunks,
-        resuming=ResumeService(records, uploads, chunks, jobs, files),
+        resuming=ResumeService(records, uploads, StreamService(chunks), jobs, files),
         jobs=jobs,
         claims=claims,
         files=files,

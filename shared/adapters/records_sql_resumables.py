@@ -34,9 +34,10 @@ class SqlResumableRows:
         row = self._connection.execute(statement).mappings().first()
         return None if row is None else Resumable(**row, parts=self._parts(upload_id))
 
-    def renew(self, upload_id: str, secret_sha256: str) -> None:
-        statement = update(resumables).where(resumables.c.upload_id == upload_id)
-        self._connection.execute(statement.values(secret_sha256=secret_sha256))
+    def renew(self, resumable: Resumable) -> None:
+        statement = update(resumables).where(resumables.c.upload_id == resumable.upload_id)
+        hashed, concat = resumable.secret_sha256, resumable.concat
+        self._connection.execute(statement.values(secret_sha256=hashed, concat=concat))
 
     def drop(self, upload_id: str) -> None:
         self._connection.execute(delete(resumables).where(resumables.c.upload_id == upload_id))

@@ -200,6 +200,11 @@ class SqlChunkRows:
         homes = select(chunks.c.home).where(chunks.c.upload_id == upload_id).distinct()
         return {home or upload_id for home in self._connection.execute(homes).scalars()}
 
+    def below(self, upload_id: str, length: int) -> int:
+        short = and_(chunks.c.upload_id == upload_id, chunks.c.length < length)
+        counted = select(func.count()).select_from(chunks).where(short)
+        return self._connection.execute(counted).scalar_one()
+
     def move(self, upload_id: str, joined_id: str, number: int) -> None:
         home = func.coalesce(chunks.c.home, chunks.c.upload_id)
         statement = update(chunks).where(chunks.c.upload_id == upload_id)

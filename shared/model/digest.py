@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -46,6 +46,31 @@ class Announced:
 
     algorithm: str
     value: bytes
+
+    @property
+    def algorithms(self) -> Collection[str]:
+        return (self.algorithm,)
+
+    def settled(self) -> "Announced":
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What a client says of a body only behind it. `said` is asked then; it may raise."""
+
+    said: Callable[[], Announced]
+
+    @property
+    def algorithms(self) -> Collection[str]:
+        return ALGORITHMS  # which of them it is, nobody knows before
+
+    def settled(self) -> Announced:
+        return self.said()
+
+
+# A body is summed up by its `algorithms`, and held against what is `settled` once it is all here.
+Checksum = Announced | Following
 
 
 def crc64(block: bytes | memoryview, before: int = 0) -> int:

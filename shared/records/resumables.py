@@ -11,8 +11,8 @@ class ResumableRows(Protocol):
 
     def find(self, upload_id: str) -> Resumable | None: ...
 
-    def renew(self, upload_id: str, secret_sha256: str) -> None:
-        """Let the upload's address have another secret."""
+    def renew(self, resumable: Resumable) -> None:
+        """Let the upload's address have another secret, and what is sealed with it."""
         ...
 
     def drop(self, upload_id: str) -> None:

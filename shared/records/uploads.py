@@ -95,6 +95,10 @@ class ChunkRows(Protocol):
         """Return the uploads in whose folders the upload's bytes lie."""
         ...
 
+    def below(self, upload_id: str, length: int) -> int:
+        """Return how many of the upload's chunks are shorter than `length` bytes."""
+        ...
+
     def move(self, upload_id: str, joined_id: str, number: int) -> None:
         """Let all chunks of a stream be chunk `number` of another upload."""
         ...

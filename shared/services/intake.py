@@ -4,13 +4,13 @@ An intake splits what it is given into chunks of at most the upload's chunk size
 takes under one name, each synced before it is told of. It knows nothing of rows: who uses it commits them, or drops what was stored.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
 from shared.errors import AppError, BodyCut, DigestMismatch, OutcomeUnknown, TooLarge
-from shared.model.digest import ALGORITHMS, Announced, crc64
+from shared.model.digest import ALGORITHMS, Checksum, crc64
 from shared.model.upload import Chunk
 from shared.ports import Body, ChunkWriter, Staging
 
@@ -22,8 +22,9 @@ class Intake:
     """Store a body of `number` from `offset`; what was not committed when the block ends is dropped.
 
     `expected` is the length to set aside, `limit` the length at which the body is refused as too
-    large, `digest` the algorithm of `ALGORITHMS` to sum it up with. `look` gets the first 64 KiB as soon as they are here, or all there is at the end;
-    `keep` gets each chunk once it is durable. Both may raise, which refuses the body.
+    large, `digests` the algorithms of `ALGORITHMS` to sum it up with. `look` gets the first 64 KiB as
+    soon as they are here, or all there is at the end; `keep` gets each chunk once it is durable and
+    that look has been taken, however short the chunks are. Both may raise, which refuses the body.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Intake:
         roll: int,
         expected: int | None = None,
         limit: int | None = None,
-        digest: str | None = None,
+        digests: Collection[str] = (),
         look: Callable[[bytes], None] | None = None,
         keep: Callable[[Chunk], None] | None = None,
     ) -> None:
@@ -51,12 +52,13 @@ class Intake:
         self._writer: ChunkWriter | None = None
         self._writing = 0
         self._crc = 0
-        self._hash = None if digest is None else ALGORITHMS[digest]()
+        self._hashes = {each: ALGORITHMS[each]() for each in digests}
         self.head = b""
         self.length = 0
         self.chunks: list[Chunk] = []
         self._uncommitted: list[Chunk] = []
-        self._is_told = False  # of chunks, so that there may be rows
+        self._told = 0  # how many of those are told of, so that there may be rows
+        self._was_told = False
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +73,7 @@ class Intake:
             self._writer.drop()
         # A commit whose answer was lost may have happened: then rows point at these bytes, and
         # the sweep, which looks at the rows, decides. So may one before a fault nobody expected.
-        unexpected = self._is_told and not (error is None or isinstance(error, AppError))
+        unexpected = self._was_told and not (error is None or isinstance(error, AppError))
         if not unexpected and not isinstance(error, OutcomeUnknown):
             self._staging.discard(self._place[0], [chunk.name for chunk in self._uncommitted])
 
@@ -80,12 +82,14 @@ class Intake:
         return self._place[0]
 
     @property
-    def digest(self) -> bytes | None:
-        return None if self._hash is None else self._hash.digest()
+    def kept(self) -> int:
+        """The bytes whose rows are committed."""
+        return self.length - self._writing - sum(each.length for each in self._uncommitted)
 
     def commit(self) -> None:
-        """Say that the rows of all chunks so far are committed: they stay."""
-        self._uncommitted.clear()
+        """Say that the rows of all chunks are committed that were told of: they stay."""
+        self._uncommitted = self._uncommitted[self._told :]
+        self._told = 0
 
     def refuse_cut(self, body: Body, expected: int | None) -> None:
         """Raise `BodyCut` when this is not all of the body that was declared."""
@@ -97,9 +101,13 @@ class Intake:
                 received=self.length,
             )
 
-    def refuse_other(self, announced: Announced | None) -> None:
-        """Raise `DigestMismatch` when this is not what was announced."""
-        refuse_unlike(announced, self.digest)
+    def refuse_other(self, checksum: Checksum | None) -> None:
+        """Raise `DigestMismatch` when this is not what was announced; for the whole body."""
+        if checksum is None:
+            return
+        announced = checksum.settled()
+        if self._hashes[announced.algorithm].digest() != announced.value:
+            raise DigestMismatch(f"The body's {announced.algorithm} is not the one that was sent.")
 
     def stored(self) -> Body:
         """Return all that was stored, as a body to be taken once more."""
@@ -118,8 +126,8 @@ class Intake:
             self.head += block[: HEAD_BYTES - len(self.head)]
             if len(self.head) == HEAD_BYTES:
                 self._show_head(self._look)
-        if self._hash is not None:
-            self._hash.update(block)
+        for each in self._hashes.values():
+            each.update(block)
         view = memoryview(block)
         while view:
             piece = view[: self._roll - self._writing]
@@ -131,7 +139,7 @@ class Intake:
         if self._look is not None:
             self._show_head(self._look)
         self._roll_over()
-        self._is_told = True
+        self._tell(is_all=True)
 
     def _append(self, piece: bytes) -> None:
         if self._writer is None:
@@ -167,19 +175,22 @@ class Intake:
         self._writer, self._writing, self._crc = None, 0, 0
         self.chunks.append(chunk)
         self._uncommitted.append(chunk)
-        if self._keep is not None:
-            self._is_told = True
-            self._keep(chunk)
+        self._tell(is_all=False)
+
+    def _tell(self, *, is_all: bool) -> None:
+        """Tell of chunks, but of none before the first 64 KiB could be looked at."""
+        if self._keep is None:
+            if is_all:
+                self._told, self._was_told = len(self._uncommitted), True
+            return
+        while self._told < len(self._uncommitted) and (is_all or self.length >= HEAD_BYTES):
+            self._told += 1
+            self._was_told = True
+            self._keep(self._uncommitted[self._told - 1])
 
     def _show_head(self, look: Callable[[bytes], None]) -> None:
         self._look = None
         look(self.head)
-
-
-def refuse_unlike(announced: Announced | None, digest: bytes | None) -> None:
-    """Raise `DigestMismatch` when another digest than this was announced."""
-    if announced is not None and digest != announced.value:
-        raise DigestMismatch(f"The body's {announced.algorithm} is not the one that was sent.")
 
 
 class _Stored:

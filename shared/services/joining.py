@@ -7,6 +7,7 @@ from shared.errors import Conflict, NotFound
 from shared.model.caller import Caller
 from shared.model.job import Job
 from shared.model.lifecycle import FINAL_UPLOADS, Event, UploadState
+from shared.model.resumable import Capability, Resumable
 from shared.model.upload import Upload
 from shared.records import Transaction
 from shared.services.jobs import JobService
@@ -18,6 +19,36 @@ class Parts:
 
     ids: Sequence[str]
     said: str
+    have_to_be_whole: bool = False
+
+    def resumable(self, capability: Capability, said: str | None) -> Resumable:
+        """Return the row of the upload that joins them, at this address."""
+        hashed, concat = capability.secret_sha256, capability.sealed(self.said)
+        return Resumable(capability.upload_id, hashed, said, concat, self.ids)
+
+
+def joined_again(
+    rows: Transaction, caller: Caller, said: str | None, parts: Parts
+) -> Capability | None:
+    """Return a new address of the upload that joins just these already, and hold them otherwise.
+
+    Raises `Conflict` where that one was opened with other metadata.
+    """
+    before = joined_before(rows, caller, parts.ids)
+    if before is None:
+        # Held before they are looked at, in one order: else a last byte that is committed
+        # meanwhile sees nobody who waits for it, and of two joins at once one waits for ever.
+        for part_id in sorted(parts.ids):
+            rows.uploads.hold(part_id, UploadState.RECEIVING)
+        before = joined_before(rows, caller, parts.ids)
+    if before is None:
+        return None
+    first = rows.resumables.find(before.id)
+    if first is None or first.said != said:
+        raise Conflict("These partial uploads were joined with other metadata.")
+    capability = Capability.new(before.id)
+    rows.resumables.renew(parts.resumable(capability, said))
+    return capability
 
 
 def joined_before(rows: Transaction, caller: Caller, part_ids: Sequence[str]) -> Upload | None:
@@ -69,6 +100,14 @@ def join(rows: Transaction, upload_id: str, jobs: JobService) -> Job | None:
     size, reserved = sum(each.received for each in parts), sum(each.reserved for each in parts)
     rows.uploads.settle(upload_id, size=size, received=size, reserved=reserved)
     return queued(rows, upload_id, jobs)
+
+
+def arrived(rows: Transaction, upload: Upload, jobs: JobService) -> Job | None:
+    """Queue what the last byte of an upload was waited for with."""
+    if not upload.is_part:
+        return queued(rows, upload.id, jobs)
+    found = [join(rows, each, jobs) for each in rows.resumables.awaiting(upload.id)]
+    return next((job for job in found if job is not None), None)
 
 
 def queued(rows: Transaction, upload_id: str, jobs: JobService) -> Job | None:

@@ -4,6 +4,7 @@ The last byte queues the job, in its own transaction: nobody has to say that the
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,25 +17,24 @@ from shared.errors import (
     Invalid,
     NotFound,
     OutcomeUnknown,
-    QuotaExceeded,
     TooLarge,
 )
 from shared.model.caller import Caller, Scope
-from shared.model.digest import ALGORITHMS, Announced
+from shared.model.digest import Checksum
 from shared.model.job import Job
 from shared.model.lifecycle import UploadState
 from shared.model.resumable import Capability, Resumable
 from shared.model.upload import Chunk, NewUpload, Receipt, Transfer, Upload
 from shared.ports import Body
 from shared.records import Records, Transaction
-from shared.services.chunks import ChunkService, elsewhere
+from shared.services.committing import declare, elsewhere, reserve
 from shared.services.files import FileService
 from shared.services.finding import find_upload, is_id, looked_up
-from shared.services.intake import refuse_unlike
 from shared.services.jobs import JobService
-from shared.services.joining import Parts, join, joined_before, parts_of, queued
+from shared.services.joining import Parts, arrived, join, joined_again, parts_of
 from shared.services.releasing import release
 from shared.services.resumption import Resumption, is_over, resumption
+from shared.services.streams import StreamService
 from shared.services.uploads import UploadService
 
 _AT_WORK: Final = frozenset({UploadState.RECEIVING, UploadState.SEALED, UploadState.PROCESSING})
@@ -44,7 +44,7 @@ _AT_WORK: Final = frozenset({UploadState.RECEIVING, UploadState.SEALED, UploadSt
 class ResumeService:
     records: Records
     uploads: UploadService
-    chunks: ChunkService
+    streams: StreamService
     jobs: JobService
     files: FileService
 
@@ -54,11 +54,11 @@ class ResumeService:
         new: NewUpload,
         said: str | None,
         body: Body | None = None,
-        digest: Announced | None = None,
+        checksum: Checksum | None = None,
     ) -> Capability:
         """Open an upload, with what comes of it already: all of that, or it is not opened.
 
-        Raises what `UploadService.open` and `ChunkService.append` raise.
+        Raises what `UploadService.open` and `StreamService.append` raise.
         """
         caller.require(Scope.FILES_WRITE)
         upload = self.uploads.draft(caller, new, str(uuid7()))
@@ -67,11 +67,11 @@ class ResumeService:
         room = self.uploads.screening.largest(new.profile) if new.size is None else new.size
         if body.length is not None and body.length > room:
             raise TooLarge(f"The body is longer than {room} bytes.", limit=room)
-        roll = self.chunks.roll
-        with self.chunks.intake(upload, 0, 0, body.length, roll=roll, digest=digest) as intake:
+        chunks = self.streams.chunks
+        with chunks.intake(upload, 0, 0, body.length, roll=chunks.roll, digest=checksum) as intake:
             intake.take(body)
             intake.refuse_cut(body, body.length)
-            intake.refuse_other(digest)
+            intake.refuse_other(checksum)
             opened = self._opened(caller, new, upload, said, intake.chunks)
             intake.commit()
         return opened
@@ -84,30 +84,19 @@ class ResumeService:
         caller.require(Scope.FILES_WRITE)
         new = replace(new, transfer=Transfer.JOINED)
         upload = self.uploads.draft(caller, new, str(uuid7()))
-        capability = Capability.new(upload.id)
-        job: Job | None = None
         with self.records.begin() as rows:
-            before = joined_before(rows, caller, parts.ids)
-            if before is None:
-                # Held before they are looked at, in one order: else a last byte that is committed
-                # meanwhile sees nobody who waits for it, and of two joins at once one waits for ever.
-                for part_id in sorted(parts.ids):
-                    rows.uploads.hold(part_id, UploadState.RECEIVING)
-                before = joined_before(rows, caller, parts.ids)
-            if before is not None:
-                first = rows.resumables.find(before.id)
-                if first is None or first.said != said:
-                    raise Conflict("These partial uploads were joined with other metadata.")
-                capability = Capability.new(before.id)
-                rows.resumables.renew(before.id, capability.secret_sha256)
+            capability = joined_again(rows, caller, said, parts)
+            if capability is not None:
                 return capability
             size = sum(each.size or 0 for each in parts_of(rows, caller, parts.ids))
             whole = replace(new, filename=upload.filename, size=size)
             self.uploads.screening.refuse_declaration(whole)
             self.uploads.admit(rows, upload, caller, new)
-            hashed = capability.secret_sha256
-            rows.resumables.add(Resumable(upload.id, hashed, said, parts.said, parts.ids))
+            capability = Capability.new(upload.id)
+            rows.resumables.add(parts.resumable(capability, said))
             job = join(rows, upload.id, self.jobs)
+            if job is None and parts.have_to_be_whole:
+                raise Conflict("Not all of these partial uploads are complete.")
         self._announce(job)
         return capability
 
@@ -140,9 +129,9 @@ class ResumeService:
         body: Body,
         *,
         size: int | None = None,
-        digest: Announced | None = None,
+        checksum: Checksum | None = None,
     ) -> Receipt:
-        """Go on with a stream, whose `size` may be said only now.
+        """Go on with a stream, whose `size` may be said only now; it is kept with the bytes, or not.
 
         Nothing more, at the end of one that is whole, is success. Raises `Forbidden` of what joins
         others, `OffsetMismatch`, `TooLarge`, `DigestMismatch`, `Invalid` for another size.
@@ -153,35 +142,43 @@ class ResumeService:
         if offset != upload.received:
             raise elsewhere(upload)
         whole = upload.size if size is None else size
-        if whole != upload.size and (upload.size is not None or (whole or 0) < offset):
+        declares = whole != upload.size
+        if declares and (upload.size is not None or (whole or 0) < offset):
             raise Invalid("The length of an upload does not change.", length=upload.size)
         if whole is not None and offset + (body.length or 0) > whole:
             raise TooLarge("The upload is shorter than that.", limit=whole - offset)
-        if whole is not None and whole != upload.size:
-            self._declare(upload, whole)
-        if offset == whole and body.length == 0:
-            refuse_unlike(digest, ALGORITHMS[digest.algorithm]().digest() if digest else None)
-            return Receipt(upload, 0, offset, 0, repeated=True)
+        if declares:
+            self._refuse_size(upload, whole)
         ended: list[Job | None] = []
-        receipt = self.chunks.append(
-            caller,
-            upload.id,
-            offset,
-            body,
-            digest,
-            arrived=lambda rows, here: ended.append(self._arrived(rows, here)),
-        )
+        if offset == whole:
+            self.streams.refuse_more(upload, body, checksum)
+            receipt = Receipt(upload, 0, offset, 0, repeated=True)
+        else:
+            receipt = self.streams.append(
+                upload,
+                offset,
+                body,
+                checksum,
+                size=whole,
+                arrived=lambda rows, here: ended.append(arrived(rows, here, self.jobs)),
+            )
+        if declares and whole is not None and not (receipt.length or body.length or body.is_cut):
+            ended.append(self._declare(upload, whole))
         for job in ended:
             self._announce(job)
         return receipt
 
     def end(self, caller: Caller, upload: Upload) -> None:
-        """Close the upload's address, and free what it has: its bytes, its job or its file."""
+        """Close the upload's address, and free what it has: its bytes, or its job.
+
+        A file that it has become is deleted as files are, for a caller who may; it stays for others.
+        """
         caller.require(Scope.FILES_WRITE)
         if upload.state in _AT_WORK:
             self.uploads.cancel(caller, upload.id)
-        elif upload.state is UploadState.READY:
-            self.files.delete(caller, upload.id, hard=True)
+        elif upload.state is UploadState.READY and caller.may(Scope.FILES_DELETE):
+            with suppress(NotFound):  # somebody was quicker
+                self.files.delete(caller, upload.id, hard=False)
         with self.records.begin() as rows:
             # A failed one is kept for a retry, which nobody wants any more.
             is_kept = rows.uploads.hold(upload.id, UploadState.FAILED)
@@ -213,36 +210,27 @@ class ResumeService:
 
     def _added(self, rows: Transaction, upload: Upload, chunks: Sequence[Chunk]) -> Job | None:
         length = sum(chunk.length for chunk in chunks)
-        reserve = length if upload.size is None else 0
+        more = length if upload.size is None else 0
         if chunks:
-            rows.uploads.add_bytes(upload.id, length, at=0, reserve=reserve)
+            rows.uploads.add_bytes(upload.id, length, at=0, reserve=more)
             rows.chunks.add(chunks)
-        if reserve and not rows.quotas.reserve(upload.tenant, reserve):
-            raise QuotaExceeded("This tenant's quota is used up.")
-        return self._arrived(rows, upload) if length == upload.size else None
+        reserve(rows, upload.tenant, more)
+        return arrived(rows, upload, self.jobs) if length == upload.size else None
 
-    def _arrived(self, rows: Transaction, upload: Upload) -> Job | None:
-        """Queue what the last byte of an upload was waited for with."""
-        if not upload.is_part:
-            return queued(rows, upload.id, self.jobs)
-        jobs = [join(rows, each, self.jobs) for each in rows.resumables.awaiting(upload.id)]
-        return next((job for job in jobs if job is not None), None)
-
-    def _declare(self, upload: Upload, size: int) -> None:
+    def _refuse_size(self, upload: Upload, size: int | None) -> None:
         said = NewUpload(upload.filename, size, upload.declared_type, profile=upload.profile)
         self.uploads.screening.refuse_declaration(said)
+
+    def _declare(self, upload: Upload, size: int) -> Job | None:
+        """Let an upload have a length that came without bytes."""
         job: Job | None = None
         with self.records.begin() as rows:
-            if not rows.uploads.declare(upload.id, size):
-                raise Invalid("The length of an upload does not change.")
+            more = declare(rows, upload.id, size, at=upload.received)
             now = rows.uploads.find(upload.id) or upload
-            rows.uploads.settle(upload.id, reserved=size)
             if now.received == size:
-                job = self._arrived(rows, now)
-            # After the rows of uploads, as whoever cancels takes them.
-            if not rows.quotas.reserve(now.tenant, size - now.reserved):
-                raise QuotaExceeded("This tenant's quota is used up.")
-        self._announce(job)
+                job = arrived(rows, now, self.jobs)
+            reserve(rows, upload.tenant, more)
+        return job
 
     def _announce(self, job: Job | None) -> None:
         if job is not None:

@@ -31,7 +31,14 @@ const upload = new Upload(source, {
     tell({ error: String(error) });
     process.exit(1);
   },
-  onSuccess: () => tell({ url: upload.url }),
+  onSuccess: async () => {
+    if (said.abortAtEnd) {
+      upload.options.headers = said.abortAtEnd;
+      await upload.abort(true);
+      tell({ aborted: true });
+    }
+    tell({ url: upload.url });
+  },
 });
 if (said.abortAfter !== undefined) {
   upload.options.onProgress = async (sent) => {

@@ -18,6 +18,7 @@ from tests.drills.kinds import Kind
 from tests.drills.load import digest, pieces
 from tests.drills.ports import DELIVERED
 from tests.support.straight import StraightObjects
+from tests.support.streams import append
 from tests.support.workshop import Bytes
 
 CALLER: Final = Caller(
@@ -146,7 +147,7 @@ class Client:
         there = self.services.uploads.status(CALLER, self._there()).upload.received
         body = self.content[there : (int(which) + 1) * self.kind.chunk_size]
         if body:
-            self.services.chunks.append(CALLER, self._there(), there, Bytes(body))
+            append(self.services, CALLER, self._there(), there, Bytes(body))
         return {"received": there + len(body)}
 
     def _begin(self, which: str) -> dict[str, Any]:

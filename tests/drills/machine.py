@@ -13,6 +13,7 @@ from tests.drills.model import HOLDING, MOST_ATTEMPTS, Item
 from tests.drills.ports import let_time_pass
 from tests.drills.truths import Truths
 from tests.drills.world import ADMIN, answered
+from tests.support.streams import append as stream
 from tests.support.workshop import Bytes
 
 CHUNK: Final = 1000
@@ -62,10 +63,10 @@ class Uploads(Truths):
     def append(self, which: int, behind: int, length: int) -> None:
         upload_id, item = self.streams[which % len(self.streams)]
         offset, body = max(0, len(item.content) - behind), b"z" * length
-        chunks = self.world.factory.services.chunks
+        services = self.world.factory.services
         self._same(
             item.append(offset, body),
-            lambda: chunks.append(CALLER, upload_id, offset, Bytes(body)),
+            lambda: stream(services, CALLER, upload_id, offset, Bytes(body)),
         )
 
     @precondition(lambda self: self.some("receiving"))

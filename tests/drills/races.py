@@ -16,6 +16,7 @@ from shared.model.lifecycle import UploadState
 from shared.model.upload import NewUpload, Receipt, Upload
 from tests.drills.arena import Arena
 from tests.drills.asking import CALLER
+from tests.support.streams import append as stream
 from tests.support.workshop import Bytes
 
 Race = Callable[[Arena], None]
@@ -51,7 +52,7 @@ def streams_append_at_one_offset(arena: Arena) -> None:
     upload = arena.opened(contents[0], size=None)
 
     def append(content: bytes) -> Receipt:
-        return arena.factory.services.chunks.append(CALLER, upload.id, 0, Bytes(content))
+        return stream(arena.factory.services, CALLER, upload.id, 0, Bytes(content))
 
     outcomes = arena.race([partial(append, content) for content in contents], OffsetMismatch)
 

@@ -82,6 +82,7 @@ def any_answer_is_good() -> None:
 
 def sealed_afterwards() -> None:
     """A stream that is all here is sealed in a transaction of its own, after the last byte's."""
+    from shared.services import resuming
     from shared.services.joining import queued
     from shared.services.resuming import ResumeService
 
@@ -97,7 +98,7 @@ def sealed_afterwards() -> None:
             self.jobs.announce(job)
         return receipt
 
-    ResumeService._arrived = lambda self, rows, upload: None  # type: ignore[method-assign]
+    vars(resuming)["arrived"] = lambda rows, upload, jobs: None
     ResumeService.append = late  # type: ignore[method-assign]
 
 
@@ -112,7 +113,7 @@ def cut_bodies_taken() -> None:
             raise BodyCut("A chunk has at least one byte.")
 
     Intake.refuse_cut = refuse_empty  # type: ignore[method-assign,assignment]
-    Intake.refuse_other = lambda self, announced: None  # type: ignore[method-assign]
+    Intake.refuse_other = lambda self, checksum: None  # type: ignore[method-assign]
 
 
 def poison() -> None:

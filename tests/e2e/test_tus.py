@@ -128,7 +128,8 @@ def test_options_tell_what_there_is(bare: Tus) -> None:
         assert answer.headers["Tus-Checksum-Algorithm"] == "sha1,sha256,md5,crc32"
         assert set(answer.headers["Tus-Extension"].split(",")) == {
             *("creation", "creation-with-upload", "creation-defer-length", "expiration"),
-            *("checksum", "termination", "concatenation", "concatenation-unfinished"),
+            *("checksum", "checksum-trailer", "termination"),
+            *("concatenation", "concatenation-unfinished"),
         }
         assert int(answer.headers["Tus-Max-Size"]) > 0
 
@@ -350,13 +351,43 @@ def test_a_terminated_upload_is_gone_and_frees_what_it_had(tus: Tus, books: Book
         assert answer.status_code in {404, 410}
 
 
-def test_a_finished_upload_can_be_terminated_with_its_file(tus: Tus) -> None:
+def test_an_owner_who_ends_a_finished_upload_deletes_its_file_as_files_are_deleted(
+    tus: Tus,
+) -> None:
     url = tus.create(5, b"hello", Upload_Metadata=NOTES)
     file = tus.job(url)["file"]
 
     assert tus.ask("DELETE", url).status_code == 204
+
     assert tus.api.get(f"/api/v1/files/{file['id']}/metadata").status_code == 404
     assert tus.ask("HEAD", url).status_code in {404, 410}
+    assert tus.api.post(f"/api/v1/files/{file['id']}/restore").status_code == 200
+    assert tus.api.download(file["id"]).content == b"hello"
+
+
+def test_the_address_alone_ends_but_takes_no_file_away(tus: Tus, bare: Tus, stack: Stack) -> None:
+    said: dict[str, Any] = {"sub": tus.api.sub, "tenant": tus.api.tenant}
+    said |= {"scope": "files:read files:write", "exp": int(time.time()) + 600}
+    writer = Api(tus.api.base_url, stack.signed(**said))
+    for lesser in (bare, Tus(writer)):
+        url = tus.create(5, b"hello", Upload_Metadata=NOTES)
+        file = tus.job(url)["file"]
+
+        assert lesser.ask("DELETE", url).status_code == 204
+
+        assert lesser.ask("HEAD", url).status_code in {404, 410}
+        assert lesser.ask("DELETE", url).status_code in {404, 410}
+        assert tus.api.download(file["id"]).content == b"hello"
+
+
+def test_a_finished_upload_whose_file_is_deleted_already_can_be_ended(tus: Tus) -> None:
+    url = tus.create(5, b"hello", Upload_Metadata=NOTES)
+    file = tus.job(url)["file"]
+    assert tus.api.delete(f"/api/v1/files/{file['id']}").status_code == 204
+
+    assert tus.ask("DELETE", url).status_code == 204
+
+    assert tus.api.post(f"/api/v1/files/{file['id']}/restore").status_code == 200
 
 
 # Concatenation.

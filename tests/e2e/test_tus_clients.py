@@ -112,6 +112,18 @@ def test_what_is_aborted_is_terminated(clients: Clients, said: dict[str, Any]) -
     assert ("DELETE", 204) in {(each.get("method"), each.get("status")) for each in told}
 
 
+@pytest.mark.parametrize("with_token", [True, False])
+def test_what_is_aborted_when_it_is_whole_is_terminated_without_an_error(
+    clients: Clients, said: dict[str, Any], with_token: bool
+) -> None:
+    headers = said["headers"] if with_token else {}
+
+    told = clients.told("tus.mjs", said | {"abortAtEnd": headers})
+
+    assert {"aborted": True} in told, told[-3:]
+    assert ("DELETE", 204) in {(each.get("method"), each.get("status")) for each in told}
+
+
 def test_files_of_any_name_keep_it(alice: Api, clients: Clients, said: dict[str, Any]) -> None:
     named = said | {"metadata": {"filename": "日本 & é.txt", "filetype": "text/plain", "team": "7"}}
 

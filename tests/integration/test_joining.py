@@ -12,8 +12,8 @@ import pytest
 from shared.errors import Conflict
 from shared.model.caller import Caller, Scope
 from shared.model.job import Job
-from shared.model.lifecycle import JobState, UploadState
-from shared.model.resumable import Capability
+from shared.model.lifecycle import Event, JobState, UploadState
+from shared.model.resumable import Capability, Resumable
 from shared.model.upload import NewUpload, Transfer, Upload
 from shared.services.joining import Parts
 from tests.support.factory import Factory, a_factory
@@ -176,3 +176,61 @@ def test_parts_that_never_come_expire_and_so_does_what_waits_for_them(grounds: G
     assert states(factory) == [UploadState.EXPIRED] * 3
     assert factory.staged() == []
     assert factory.quota() == (0, 0)
+
+
+def test_nobody_reads_the_addresses_of_parts_in_the_rows(factory: Factory) -> None:
+    capabilities = [
+        factory.services.resuming.open(ALICE, NewUpload("upload", 5, transfer=Transfer.PART), None)
+        for _ in range(2)
+    ]
+    named = "final;" + " ".join(f"/tus/{each}" for each in capabilities)
+    parts = Parts([each.upload_id for each in capabilities], named)
+
+    first = factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, parts)
+    again = factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, parts)
+
+    rows = repr(factory.snapshot())
+    assert [each.secret in rows for each in (*capabilities, first, again)] == [False] * 4
+    row = factory.services.resuming.status(ALICE, again.upload_id).resumable
+    assert row.named(again) == named
+
+
+def test_addresses_of_parts_that_were_kept_as_they_came_are_still_told() -> None:
+    final = Capability.new("x")
+
+    row = Resumable("x", final.secret_sha256, None, "final;/tus/a /tus/b", ("a", "b"))
+
+    assert row.named(final) == "final;/tus/a /tus/b"
+
+
+def test_an_upload_that_ended_and_kept_its_room_gives_its_parts_bytes_back_too(
+    factory: Factory,
+) -> None:
+    final = whole(factory)
+    with factory.records.begin() as rows:
+        rows.uploads.advance(final.id, Event.CANCEL)  # and whoever did so died before the rest
+    factory.shift("uploads", "updated_at", -timedelta(hours=1), id=final.id)
+
+    done = factory.reconciler(stale=timedelta(seconds=1)).round()
+
+    assert done is not None
+    assert done.released == 1
+    assert factory.staged() == []
+
+
+def test_a_part_that_kept_room_does_not_take_the_bytes_of_what_joined_it(factory: Factory) -> None:
+    final = whole(factory)
+    with factory.records.read() as rows:
+        row = rows.resumables.find(final.id)
+    assert row is not None
+    for part_id in row.parts:
+        with factory.records.begin() as rows:
+            rows.uploads.settle(part_id, reserved=5)
+        factory.shift("uploads", "updated_at", -timedelta(hours=1), id=part_id)
+
+    done = factory.reconciler(stale=timedelta(seconds=1)).round()
+
+    assert done is not None
+    assert done.released == 3
+    assert factory.run(job_of(factory, final)).state is JobState.SUCCEEDED
+    assert factory.staged() == []

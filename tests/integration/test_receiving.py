@@ -22,6 +22,7 @@ from shared.errors import (
     Unsupported,
 )
 from shared.model.lifecycle import UploadState
+from tests.support.streams import append
 from tests.support.workshop import ALICE, BOB, Bytes, Workshop, a_workshop
 
 
@@ -73,7 +74,7 @@ def test_two_streams_for_one_offset_leave_the_bytes_of_one(shop: Workshop) -> No
     def send(body: bytes) -> None:
         barrier.wait()
         try:
-            shop.chunks.append(ALICE, upload.id, 0, Bytes(body))
+            append(shop, ALICE, upload.id, 0, Bytes(body))
             outcomes.append(body)
         except OffsetMismatch:
             outcomes.append(None)
@@ -109,8 +110,8 @@ def test_many_racers_for_one_chunk_leave_one_and_refuse_other_bytes(shop: Worksh
 def test_a_stream_that_is_cut_keeps_its_prefix(shop: Workshop) -> None:
     upload, body = shop.opened(size=5000), text(5000)
 
-    cut = shop.chunks.append(ALICE, upload.id, 0, Bytes(body, cut=3100))
-    shop.chunks.append(ALICE, upload.id, cut.length, Bytes(body[cut.length :]))
+    cut = append(shop, ALICE, upload.id, 0, Bytes(body, cut=3100))
+    append(shop, ALICE, upload.id, cut.length, Bytes(body[cut.length :]))
 
     assert cut.length == 3100
     assert shop.staged_bytes(upload.id) == body

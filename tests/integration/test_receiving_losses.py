@@ -26,6 +26,7 @@ from shared.model.upload import NewUpload, Upload
 from tests.support.cable import Cable, a_cable
 from tests.support.races import at_once
 from tests.support.small_disk import a_small_disk
+from tests.support.streams import append
 from tests.support.workshop import ALICE, BOB, RULES, Bytes, Workshop, a_workshop
 
 NEW = NewUpload("notes.txt", size=900, chunk_size=900)
@@ -226,7 +227,7 @@ class TestLostCommits:
         upload = shop.opened(size=1500)
         cable.loses_the_answer_to(b"COMMIT")
 
-        shop.chunks.append(ALICE, upload.id, 0, Bytes(text(1500)))
+        append(shop, ALICE, upload.id, 0, Bytes(text(1500)))
 
         assert cable.lost == 1
         assert shop.staged_bytes(upload.id) == text(1500)
@@ -330,7 +331,7 @@ class TestFullDisk:
         upload = shop.opened()
 
         with pytest.raises(StorageFull):
-            shop.chunks.append(ALICE, upload.id, 0, Bytes(body, declared=None))
+            append(shop, ALICE, upload.id, 0, Bytes(body, declared=None))
 
         received = shop.uploads.status(ALICE, upload.id).upload.received
         assert received % 100_000 == 0

@@ -204,7 +204,7 @@ def test_who_says_a_length_and_who_ends_what_waits_for_it_never_wait_for_each_ot
         final = joined(factory, only)
         holding.execute("SELECT 1 FROM quotas FOR UPDATE")
         works = [
-            lambda: sent(factory, only, b"", 5, size=5),
+            lambda: sent(factory, only, b"!", 5, size=6),
             lambda: factory.services.uploads.cancel(ALICE, final.upload_id),
         ]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shared.errors import ChunksMissing, OffsetMismatch
 from shared.model.lifecycle import UploadState
 from tests.support import servers
+from tests.support.streams import append
 from tests.support.workshop import ALICE, Bytes, Workshop, a_workshop
 
 FEW = settings(max_examples=40)
@@ -88,10 +89,10 @@ def test_a_stream_that_is_cut_anywhere_and_goes_on_becomes_the_file(
         wrong = data.draw(st.integers(min_value=0, max_value=len(content)))
         if wrong != at:
             with pytest.raises(OffsetMismatch) as refusal:
-                shop.chunks.append(ALICE, upload.id, wrong, Bytes(b"never"))
+                append(shop, ALICE, upload.id, wrong, Bytes(b"never"))
             assert refusal.value.facts == {"offset": at}
         body = Bytes(content[at:], cut=stop - at)
-        at += shop.chunks.append(ALICE, upload.id, at, body).length
+        at += append(shop, ALICE, upload.id, at, body).length
         assert at == stop
     shop.uploads.complete(ALICE, upload.id)
 

@@ -47,6 +47,7 @@ from shared.services.measuring import Measuring
 from shared.services.reconciling import Reconciler
 from shared.services.resuming import ResumeService
 from shared.services.screening import Screening
+from shared.services.streams import StreamService
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper
 from shared.services.targets import TargetService
@@ -276,7 +277,7 @@ def a_factory(
         grants=GrantService(records, clock, timedelta(hours=1)),
         adoption=Adoption(records, direct, clock, ".staging/", timedelta(0)),
         chunks=chunks,
-        resuming=ResumeService(records, receiving, chunks, jobs, files),
+        resuming=ResumeService(records, receiving, StreamService(chunks), jobs, files),
         jobs=jobs,
         claims=ClaimService(records, staging, board, bell, events, claims),
         files=files,

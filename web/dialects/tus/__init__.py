@@ -1,7 +1,7 @@
 """tus 1.0 at /tus/: resumable uploads as tus-js-client and Uppy send them.
 
 An upload's URL is a capability: whoever has it may send, look and end. A token that comes with it
-has to be the owner's, and is needed where `TUS_REQUIRE_TOKEN` says so.
+has to be the owner's, and is needed where `TUS_REQUIRE_TOKEN` says so, and to take a file away.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,6 +15,7 @@ from shared.errors import Invalid, NotFound
 from shared.model.caller import Caller, Scope
 from shared.model.resumable import Capability
 from web.auth import caller, late_caller
+from web.dialects.tus import abilities
 from web.dialects.tus.headers import PREFIX, VERSION
 from web.dialects.tus.views import bp
 from web.errors import Refusal, Refused, problem
@@ -31,13 +32,15 @@ EXPOSED: Final = (
 _MISMATCH: Final = (460, "Checksum Mismatch")
 _OVERRIDES: Final = frozenset({"PATCH", "DELETE", "HEAD"})
 _HEADER: Final = "X-HTTP-Method-Override"
-_HOLDER: Final = frozenset({Scope.FILES_READ, Scope.FILES_WRITE, Scope.FILES_DELETE})
+# No more: who has an address alone takes no file away that has come of it.
+_HOLDER: Final = frozenset({Scope.FILES_READ, Scope.FILES_WRITE})
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def register(app: Flask, settings: Settings) -> None:
     """Find out who asks before anybody counts; call it between `auth` and `rates`."""
+    app.config.update(abilities.read(settings))
     app.before_request(lambda: _enter(token_wanted=settings.tus_require_token))
     app.after_request(_sign)
     app.wsgi_app = _overridden(app.wsgi_app)  # type: ignore[method-assign,assignment]  # as Flask documents it
@@ -87,6 +90,7 @@ def _enter(*, token_wanted: bool) -> None:
         raise Refused(Refusal(status, "version_unsupported", said, headers=headers))
     if _HEADER in request.headers and request.headers[_HEADER] != request.method:
         raise Invalid(f"{_HEADER} stands for one of {', '.join(sorted(_OVERRIDES))}.")
+    abilities.refuse_others(request)
     address = (request.view_args or {}).get("address")
     if address is None:
         return
@@ -95,7 +99,8 @@ def _enter(*, token_wanted: bool) -> None:
     if token_wanted or "Authorization" in request.headers:
         late = None if token_wanted else late_caller()
         asking = late or caller()
-    upload = services().resuming.enter(Capability.parsed(address))
+    g.capability = Capability.parsed(address)
+    upload = services().resuming.enter(g.capability)
     if asking is not None and not asking.sees(tenant=upload.tenant, owner=upload.owner):
         raise NotFound("upload")
     if asking is late:  # or there is no token

@@ -9,15 +9,16 @@ from urllib.parse import urlsplit
 from flask import Request
 
 from shared.errors import Invalid
-from shared.model.digest import ALGORITHMS, Announced
+from shared.model.digest import ALGORITHMS, Announced, Checksum, Following
 from shared.model.resumable import Capability
-from web.requests import whole_number
+from web.requests import is_chunked, trailers, whole_number
 
 VERSION: Final = "1.0.0"
 PREFIX: Final = "/tus"
 BODY_TYPE: Final = "application/offset+octet-stream"
 PARTIAL: Final = "partial"
 _FINAL: Final = "final;"
+_CHECKSUM: Final = "Upload-Checksum"
 _KEY: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]+")  # ASCII without space and comma
 
 
@@ -40,15 +41,37 @@ def is_deferred(request: Request) -> bool:
     return said is not None
 
 
-def announced(request: Request) -> Announced | None:
-    """Return what `Upload-Checksum` says. Raises `Invalid` for an algorithm that we don't know."""
-    said = request.headers.get("Upload-Checksum")
-    if said is None:
-        return None
+def announced(request: Request) -> Checksum | None:
+    """Return what `Upload-Checksum` says, before the body or behind it.
+
+    Raises `Invalid` for an algorithm that we don't know; behind the body also when it is not there.
+    """
+    said = request.headers.get(_CHECKSUM)
+    if not follows(request, _CHECKSUM):
+        return None if said is None else _checksum(said)
+    if said is not None or not is_chunked(request):
+        raise Invalid(f"Say {_CHECKSUM} once: before the body, or behind one that is chunked.")
+    return Following(lambda: _checksum(_trailing(request)))
+
+
+def follows(request: Request, name: str) -> bool:
+    """Say whether `Trailer` (RFC 9110, 6.6.2) announces this field behind the body."""
+    names = request.headers.get("Trailer", "").lower().split(",")
+    return name.lower() in {each.strip() for each in names}
+
+
+def _trailing(request: Request) -> str:
+    said = [value for name, value in trailers(request) or () if name == _CHECKSUM.upper()]
+    if len(said) != 1:
+        raise Invalid(f"{_CHECKSUM} was to come once, behind the body.")
+    return said[0]
+
+
+def _checksum(said: str) -> Announced:
     algorithm, _, value = said.partition(" ")
     if algorithm not in ALGORITHMS:
-        raise Invalid(f"Upload-Checksum is by one of {', '.join(ALGORITHMS)}.")
-    return Announced(algorithm, _decoded(value, "Upload-Checksum"))
+        raise Invalid(f"{_CHECKSUM} is by one of {', '.join(ALGORITHMS)}.")
+    return Announced(algorithm, _decoded(value, _CHECKSUM))
 
 
 def parts_named(said: str) -> list[Capability]:

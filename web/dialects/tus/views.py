@@ -8,12 +8,13 @@ from flask import g, request
 from werkzeug.http import http_date
 
 from shared.errors import Invalid, Unsupported
-from shared.model.digest import ALGORITHMS
+from shared.model.resumable import Capability
 from shared.model.upload import Transfer, Upload
 from shared.services.joining import Parts
 from shared.services.resumption import Resumption
 from web.addresses import root
 from web.auth import caller, public
+from web.dialects.tus import abilities
 from web.dialects.tus.headers import (
     BODY_TYPE,
     PARTIAL,
@@ -31,10 +32,6 @@ from web.services import services
 
 bp = APIBlueprint("tus", __name__, url_prefix=PREFIX, enable_openapi=False)
 
-_EXTENSIONS: Final = (
-    *("creation", "creation-with-upload", "creation-defer-length", "expiration", "checksum"),
-    *("termination", "concatenation", "concatenation-unfinished"),
-)
 _PROFILE: Final = "default"
 
 
@@ -49,9 +46,8 @@ def show_abilities(address: str = "") -> Any:
         HTTPStatus.NO_CONTENT,
         {
             "Tus-Version": VERSION,
-            "Tus-Extension": ",".join(_EXTENSIONS),
             "Tus-Max-Size": str(services().screening.largest(_PROFILE)),
-            "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
+            **abilities.told(request),
         },
     )
 
@@ -61,25 +57,26 @@ def create() -> Any:
     """Open an upload, maybe with its first bytes; or join partial ones."""
     said, concat = request.headers.get("Upload-Metadata"), request.headers.get("Upload-Concat")
     size, deferred = bytes_said(request, "Upload-Length"), is_deferred(request)
-    digest, metadata = announced(request), metadata_of(said)
+    checksum, metadata = announced(request), metadata_of(said)
     body = RequestBody(request)
     if concat is None or concat == PARTIAL:
         if (size is None) is not deferred:
             raise Invalid("Send either Upload-Length or Upload-Defer-Length.")
         transfer = Transfer.STREAM if concat is None else Transfer.PART
         new = described(metadata, size, transfer)
-        sent = _typed(body) if body.length != 0 else None
-        capability = services().resuming.open(caller(), new, said or None, sent, digest)
+        sent = _typed(body) if _has_bytes(body) else None
+        capability = services().resuming.open(caller(), new, said or None, sent, checksum)
     else:
-        if size is not None or deferred or body.length != 0:
+        if size is not None or deferred or not body.is_empty():
             raise Invalid("A final upload has the bytes and the length of its parts.")
         parts = [services().resuming.enter(each) for each in parts_named(concat)]
         new = described(metadata, None, Transfer.JOINED)
-        named = Parts([part.id for part in parts], concat)
+        is_whole = abilities.Extension.UNFINISHED not in abilities.offered(request)
+        named = Parts([part.id for part in parts], concat, have_to_be_whole=is_whole)
         capability = services().resuming.join(caller(), new, said or None, named)
     status = services().resuming.status(caller(), capability.upload_id)
     location = {"Location": f"{root()}{PREFIX}/{capability}"}
-    return "", HTTPStatus.CREATED, location | _standing(status)
+    return "", HTTPStatus.CREATED, location | _standing(status, capability)
 
 
 @bp.route("/<address>", methods=["HEAD"])
@@ -88,7 +85,7 @@ def show_offset(address: str) -> Any:
     """Say how far the upload has come."""
     del address
     status = services().resuming.status(caller(), _upload().id)
-    told = _standing(status)
+    told = _standing(status, g.capability)
     if status.resumable.said is not None:
         told["Upload-Metadata"] = status.resumable.said
     return "", HTTPStatus.OK, told
@@ -103,15 +100,16 @@ def go_on(address: str) -> Any:
     body = _typed(RequestBody(request))
     if offset is None:
         raise Invalid("Upload-Offset is wanted.")
-    size, digest = bytes_said(request, "Upload-Length"), announced(request)
-    services().resuming.append(caller(), upload, offset, body, size=size, digest=digest)
-    return "", HTTPStatus.NO_CONTENT, _standing(services().resuming.status(caller(), upload.id))
+    size, checksum = bytes_said(request, "Upload-Length"), announced(request)
+    services().resuming.append(caller(), upload, offset, body, size=size, checksum=checksum)
+    status = services().resuming.status(caller(), upload.id)
+    return "", HTTPStatus.NO_CONTENT, _standing(status, g.capability)
 
 
 @bp.delete("/<address>")
 @public
 def end(address: str) -> Any:
-    """End the upload, and free what it has."""
+    """End the upload, and free what it has; its file for whoever may delete it."""
     del address
     services().resuming.end(caller(), _upload())
     return "", HTTPStatus.NO_CONTENT
@@ -128,7 +126,12 @@ def _typed(body: RequestBody) -> RequestBody:
     return body
 
 
-def _standing(status: Resumption) -> dict[str, str]:
+def _has_bytes(body: RequestBody) -> bool:
+    """Say whether a creation has some; what is typed as bytes is taken as such."""
+    return body.length != 0 and (request.mimetype == BODY_TYPE or not body.is_empty())
+
+
+def _standing(status: Resumption, capability: Capability) -> dict[str, str]:
     """Return the headers that say where an upload is."""
     told: dict[str, str] = {}
     if status.offset is not None:
@@ -137,8 +140,9 @@ def _standing(status: Resumption) -> dict[str, str]:
         told["Upload-Length"] = str(status.size)
     elif not status.resumable.parts:
         told["Upload-Defer-Length"] = "1"
-    if status.resumable.concat is not None:
-        told["Upload-Concat"] = status.resumable.concat
+    concat = status.resumable.named(capability)
+    if concat is not None:
+        told["Upload-Concat"] = concat
     if status.job is None:
         told["Upload-Expires"] = http_date(status.upload.expires_at)
     else:
