@@ -213,6 +213,25 @@ def test_a_type_that_is_never_allowed_is_refused_at_its_first_bytes(shop: Worksh
     assert_untouched(shop, upload.id)
 
 
+class Dripping(Bytes):
+    """A body that comes a little at a time."""
+
+    def read(self, size: int, /) -> bytes:
+        return super().read(min(size, 700))
+
+
+def test_nothing_of_a_stream_is_committed_before_its_first_bytes_were_looked_at(
+    shop: Workshop,
+) -> None:
+    program = b"\x7fELF\x02\x01\x01" + bytes(100_000)
+    upload = shop.opened("holiday.jpg", size=len(program))
+
+    with pytest.raises(Unsupported):
+        append(shop, ALICE, upload.id, 0, Dripping(program))
+
+    assert_untouched(shop, upload.id)
+
+
 def test_somebody_elses_upload_is_not_there(shop: Workshop) -> None:
     upload = shop.opened(size=900)
 

@@ -12,7 +12,7 @@ from shared.errors import Invalid
 from shared.model.digest import ALGORITHMS
 from web.dialects.tus.headers import BODY_TYPE, follows
 from web.errors import Refusal, Refused
-from web.requests import trailers
+from web.requests import is_chunked, trailers
 
 _WITHOUT: Final = "SLUICE_TUS_WITHOUT"
 
@@ -32,7 +32,7 @@ class Extension(StrEnum):
 # Whether a request wants an extension that may not be there. Whether parts that are to be joined are
 # complete is seen when that is done.
 _WANTED: Final[Mapping[Extension, Callable[[Request], bool]]] = {
-    Extension.WITH_UPLOAD: lambda said: said.method == "POST" and said.mimetype == BODY_TYPE,
+    Extension.WITH_UPLOAD: lambda said: said.method == "POST" and _has_bytes(said),
     Extension.DEFERRED_LENGTH: lambda said: "Upload-Defer-Length" in said.headers,
     Extension.CHECKSUM: lambda said: "Upload-Checksum" in said.headers,
     Extension.CHECKSUM_TRAILER: lambda said: follows(said, "Upload-Checksum"),
@@ -44,6 +44,11 @@ _PARTS_OF: Final = {
     Extension.CHECKSUM_TRAILER: Extension.CHECKSUM,
     Extension.UNFINISHED: Extension.CONCATENATION,
 }
+
+
+def _has_bytes(request: Request) -> bool:
+    is_long = is_chunked(request) or bool(request.content_length)
+    return request.mimetype == BODY_TYPE and is_long
 
 
 def read(settings: Settings) -> Mapping[str, object]:
