@@ -261,6 +261,15 @@ def test_no_chunks_and_thousands_of_chunks_are_added(rows: Transaction) -> None:
     assert len(rows.chunks.names(upload.id)) == 12_500
 
 
+def test_short_chunks_of_an_upload_are_counted(rows: Transaction) -> None:
+    upload, other = (rows.uploads.add(an_upload(), HOUR) for _ in range(2))
+    lengths = (1, 2, 3, 3)
+    rows.chunks.add([a_chunk(upload.id, n, length=each) for n, each in enumerate(lengths)])
+    rows.chunks.add([a_chunk(other.id, length=1)])
+
+    assert [rows.chunks.below(upload.id, length) for length in (1, 2, 3, 4)] == [0, 1, 2, 4]
+
+
 def test_dropped_chunks_are_gone(rows: Transaction) -> None:
     upload = rows.uploads.add(an_upload(), HOUR)
     rows.chunks.add([a_chunk(upload.id)])

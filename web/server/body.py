@@ -2,7 +2,8 @@
 
 One of unknown length has the time for what has come so far. At the deadline a body just ends, as if
 the client had: who reads it gets the bytes so far. Extends gunicorn's `SocketUnreader.chunk`, which
-all reads of a request go through, and `read` of its `Body`, which is `wsgi.input`.
+all reads of a request go through, and `read` of its `Body`, which is `wsgi.input`; reads `trailers` of
+its requests, which its `ChunkedReader` sets at the end of a body in pieces.
 """
 
 import select
@@ -18,7 +19,6 @@ from web.server.line import SLOWEST, Line
 
 TRAILERS: Final = "sluice.trailers"  # in the environ
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
