@@ -8,8 +8,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import update
 
-from shared.errors import AppError, Conflict, NotFound, OffsetMismatch, TooLarge, Unavailable
+from shared.adapters.tables import quotas
+from shared.errors import (
+    AppError,
+    Conflict,
+    NotFound,
+    OffsetMismatch,
+    QuotaExceeded,
+    TooLarge,
+    Unavailable,
+)
 from shared.model.caller import Caller, Scope
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
@@ -123,6 +133,24 @@ def test_an_old_request_adds_nothing_to_an_upload_that_has_got_a_length(
     sent(factory, capability, b"HELLO")
     assert factory.run(job_of(factory, capability)).state is JobState.SUCCEEDED
     assert factory.quota() == (5, 0)
+
+
+def test_a_length_that_there_is_no_room_for_is_not_kept(factory: Factory) -> None:
+    capability = opened(factory, None)
+    sent(factory, capability, b"hello")
+    with factory.records._engine.begin() as connection:
+        connection.execute(update(quotas).values(limit_bytes=10))
+
+    for body in (b" world", b""):
+        with pytest.raises(QuotaExceeded):
+            sent(factory, capability, body, 5, size=11)
+
+    found = status(factory, capability)
+    assert (found.size, found.offset) == (None, 5)
+    assert (factory.quota(), len(factory.staged())) == ((0, 5), 1)
+    sent(factory, capability, b" all.", 5, size=10)
+    assert factory.run(job_of(factory, capability)).state is JobState.SUCCEEDED
+    assert factory.quota() == (10, 0)
 
 
 def test_of_joins_of_the_same_parts_at_once_all_get_one_upload(factory: Factory) -> None:
