@@ -34,6 +34,7 @@ not safe goes to the log through `raise ... from`. `code` is part of the API and
       Unavailable          unavailable      {records,objects,staging,board}_unavailable
         OutcomeUnknown     unavailable      records_unavailable
         AccessDenied       unavailable      objects_denied
+        NotJoined          unavailable      objects_unavailable
         StorageFull        no_space         storage_full
       Interrupted          interrupted      {decoder}_interrupted
       Rejected             rejected         the file's own fault; the job ends `rejected`
@@ -216,6 +217,13 @@ class AccessDenied(Unavailable):
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__("objects", message, **facts)
         self.code = "objects_denied"
+
+
+class NotJoined(Unavailable):
+    """The object store makes no file of parts that it copied: they have to be sent."""
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__("objects", message, **facts)
 
 
 class StorageFull(Unavailable):

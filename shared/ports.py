@@ -151,7 +151,10 @@ class ObjectStore(Protocol):
     def complete_multipart(
         self, key: str, multipart_id: str, parts: Sequence[Part], *, over: str | None = None
     ) -> str:
-        """Make the object of its parts, in order; return its ETag without quotes."""
+        """Make the object of its parts, in order; return its ETag without quotes.
+
+        Raises `NotJoined` when it is refused and some of the parts were copied.
+        """
         ...
 
     def abort_multipart(self, key: str, multipart_id: str) -> None: ...

@@ -92,7 +92,7 @@ class Undo:
     ) -> None:
         del kind, trace
         if not isinstance(error, Stopping):
-            self._run()
+            self.run()
 
     def callback(self, work: Callable[..., object], *said: Any) -> None:
         self._work.append(partial(work, *said))
@@ -103,11 +103,12 @@ class Undo:
 
     def hurry(self, seconds: float) -> None:
         """Take back what can be in that time; what hangs is left to the end of the process."""
-        thread = threading.Thread(target=self._run, name="undo", daemon=True)
+        thread = threading.Thread(target=self.run, name="undo", daemon=True)
         thread.start()
         thread.join(seconds)
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Take back what was begun until now; what begins after it is taken back by the next."""
         while self._work:
             try:
                 self._work.pop()()

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from shared.model.digest import crc64, joined_crc64
 from shared.model.stored import Copied, Written
@@ -22,6 +24,11 @@ def expected(written: Written) -> tuple[str, int, str]:
     digest = hashlib.md5(joined, usedforsecurity=False).hexdigest()
     checksum = joined_crc64((part.crc64, part.length) for part in written)
     return f"{digest}-{len(written)}", sum(part.length for part in written), base64_of(checksum)
+
+
+def told(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the answer to a copy says of the part that it made."""
+    return {name: answer[name] for name in ("ETag", "ChecksumCRC64NVME") if name in answer}
 
 
 def bare(etag: str) -> str:

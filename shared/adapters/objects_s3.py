@@ -1,6 +1,7 @@
 """Objects in one S3 bucket, and whatever speaks S3: what is read, listed and linked.
 
-How they are written and deleted is `objects_s3_writes`, how they are copied `objects_s3_copies`.
+How they are written and deleted is `objects_s3_writes`, how they are copied `objects_s3_copies`,
+how one is made of parts of others `objects_s3_joins`.
 """
 
 import contextlib
@@ -13,11 +14,12 @@ from shared.adapters.client_s3 import PATIENT, Patience, S3Place
 from shared.adapters.digests_s3 import bare, expected
 from shared.adapters.objects_s3_copies import COPIED_AT_ONCE, S3Copies
 from shared.adapters.objects_s3_direct import S3Direct
+from shared.adapters.objects_s3_joins import S3Joins
 from shared.errors import KeyTaken, NotFound, Unavailable
 from shared.model.stored import UPLOAD_ID, OpenMultipart, StoredObject, Written
 
 
-class S3Objects(S3Copies, S3Direct):
+class S3Objects(S3Copies, S3Direct, S3Joins):
     def __init__(
         self,
         place: S3Place,

@@ -8,15 +8,13 @@ parts, too, because the completion of a multipart upload has a condition of its 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Final
 
-from shared.adapters.client_s3 import NoConditions, Patience, S3Place, begun, s3_client
-from shared.adapters.digests_s3 import bare, base64_of
+from shared.adapters.client_s3 import NoConditions, Patience, S3Place, s3_client
+from shared.adapters.digests_s3 import bare, told
 from shared.adapters.objects_s3_writes import S3Writes, taken
 from shared.errors import AppError, KeyTaken, NotFound, Unavailable
-from shared.model.stored import Part
 
 COPIED_AT_ONCE: Final = 256 * 1024**2  # bytes
 _COPY: Final = "CopyObject"
@@ -70,25 +68,6 @@ class S3Copies(S3Writes):
             multipart_id = self.begin_multipart(key, **facts)
             return self._copied_in_parts(key, multipart_id, said, size=size, note=note, check=check)
 
-    def copy_part(self, source: str, start: int, key: str, multipart_id: str, part: Part) -> Part:
-        """Make `part` of a multipart upload of an object's bytes from `start`; its ETag is returned.
-
-        What the store says of the bytes is held against the part's checksum, if it says anything.
-        """
-        with begun(), self._asking(key):
-            answer = self._copier.upload_part_copy(
-                Bucket=self._place.bucket,
-                Key=key,
-                UploadId=multipart_id,
-                PartNumber=part.number,
-                CopySource={"Bucket": self._place.bucket, "Key": source},
-                CopySourceRange=f"bytes={start}-{start + part.length - 1}",
-            )
-        said = _told(answer["CopyPartResult"])
-        if said.get("ChecksumCRC64NVME") not in {None, base64_of(part.crc64)}:
-            raise Unavailable("objects", "The object store copied other bytes.")
-        return replace(part, etag=bare(said["ETag"]))
-
     def _copied(
         self, key: str, said: Any, *, content_type: str, upload_id: str, is_public: bool
     ) -> str:
@@ -128,7 +107,7 @@ class S3Copies(S3Writes):
                     CopySourceRange=f"bytes={start}-{min(start + length, size) - 1}",
                     **said,
                 )
-            return {"PartNumber": start // length + 1, **_told(answer["CopyPartResult"])}
+            return {"PartNumber": start // length + 1, **told(answer["CopyPartResult"])}
 
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="copy")
         try:
@@ -167,7 +146,3 @@ class S3Copies(S3Writes):
         there = self.find(source)
         if there is None or there.etag != etag:
             raise NotFound("object")
-
-
-def _told(answer: Any) -> dict[str, Any]:
-    return {name: answer[name] for name in ("ETag", "ChecksumCRC64NVME") if name in answer}

@@ -140,9 +140,15 @@ class S3Staging:
             self._refuse_foreign()
         return {each.key.removeprefix(start): each.size for each in there}
 
+    @property
+    def joins(self) -> bool:
+        return self._objects.joins
+
     def join(self, chunk: Chunk, start: int, key: str, multipart_id: str, part: Part) -> Part:
         source = self._key(chunk.place, chunk.name)
-        return self._objects.copy_part(source, start, key, multipart_id, part)
+        # S3 copies a range only of what has more than 5 MiB.
+        at = None if part.length == chunk.length else start
+        return self._objects.copy_part(source, at, key, multipart_id, part)
 
     def free_bytes(self) -> int:
         """Return that there is room, which a store has or says that it has not when it is asked."""

@@ -10,13 +10,17 @@ UPLOAD_ID: Final = "upload-id"  # of an object's metadata
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """S3's numbered part, from 1; `offset` and `length` are its place in the object, in bytes."""
+    """S3's numbered part, from 1; `offset` and `length` are its place in the object, in bytes.
+
+    `is_copied` when the store took the bytes from another object by itself.
+    """
 
     number: int
     offset: int
     length: int
     etag: str
     crc64: int
+    is_copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

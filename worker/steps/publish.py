@@ -17,11 +17,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.errors import Conflict, KeyTaken, LeaseLost, NotFound, Unavailable
+from shared.errors import Conflict, KeyTaken, LeaseLost, NotFound, NotJoined, Unavailable
 from shared.model.naming import thumbnail_key
 from shared.model.stored import Copied, Written
 from shared.services.finding import is_id
 from worker.draft import Draft, Workbench
+from worker.parts import sent_instead
 from worker.source import unsealed
 
 Write = Callable[[str | None], object]  # over what has this ETag; with None create-only
@@ -39,13 +40,17 @@ def publish(draft: Draft, bench: Workbench) -> Draft:
         _written(draft, bench, key, picture.body, write)
     if draft.copied is not None:
         return replace(draft, etag=_copied(draft, bench, draft.copied, verdict.content_type))
-    if draft.multipart_id is None:
-        written: Written = draft.body or b""
-        write = _put(draft, bench, upload.key, draft.body or b"", verdict.content_type)
-    else:
-        written, write = draft.parts, _completion(draft, bench, draft.multipart_id)
     made = _written if upload.replaces is None else _written_over
-    return replace(draft, etag=made(draft, bench, upload.key, written, write))
+    if draft.multipart_id is None:
+        body = draft.body or b""
+        write = _put(draft, bench, upload.key, body, verdict.content_type)
+        return replace(draft, etag=made(draft, bench, upload.key, body, write))
+    try:
+        etag = made(draft, bench, upload.key, draft.parts, _completion(draft, bench))
+    except NotJoined as refusal:
+        draft = sent_instead(draft, bench, refusal)
+        etag = made(draft, bench, upload.key, draft.parts, _completion(draft, bench))
+    return replace(draft, etag=etag)
 
 
 def _put(draft: Draft, bench: Workbench, key: str, body: bytes, content_type: str) -> Write:
@@ -67,8 +72,8 @@ def _put(draft: Draft, bench: Workbench, key: str, body: bytes, content_type: st
     return write
 
 
-def _completion(draft: Draft, bench: Workbench, multipart_id: str) -> Write:
-    key = draft.claim.upload.key
+def _completion(draft: Draft, bench: Workbench) -> Write:
+    key, multipart_id = draft.claim.upload.key, draft.multipart_id or ""
 
     def write(over: str | None) -> None:
         bench.objects.complete_multipart(key, multipart_id, draft.parts, over=over)
@@ -148,7 +153,7 @@ def _seen(
     """Return the ETag of what lies under the key, once it is sure that this is what was written.
 
     Raises `Conflict` when it is somebody else's, `Unavailable` when it is gone, or damaged and there
-    is nothing to `write` over it.
+    is nothing to `write` over it; `NotJoined` if that is for parts that the store has copied.
     """
     upload_id = draft.claim.upload.id
     etag = bench.objects.holds(key, upload_id, written)
@@ -164,6 +169,8 @@ def _seen(
     if _read_back(bench, key, there.size) == sha256:
         return there.etag  # of a store that says nothing of the bytes it has
     if write is None:
+        if not isinstance(written, bytes | Copied) and any(part.is_copied for part in written):
+            raise NotJoined("The object store joined other bytes than were read.")
         raise Unavailable("objects", "The object store holds other bytes than were written.")
     if not bench.claims.beat(draft.claim):
         raise LeaseLost("Somebody else holds this job.")
