@@ -4,18 +4,27 @@ An intake splits what it is given into chunks of at most the upload's chunk size
 takes under one name, each synced before it is told of. It knows nothing of rows: who uses it commits them, or drops what was stored.
 """
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
-from shared.errors import AppError, BodyCut, DigestMismatch, OutcomeUnknown, TooLarge
+from shared.errors import (
+    AppError,
+    BodyCut,
+    DigestMismatch,
+    OutcomeUnknown,
+    TooLarge,
+    Unavailable,
+)
 from shared.model.digest import ALGORITHMS, Checksum, crc64
 from shared.model.upload import Chunk
 from shared.ports import Body, ChunkWriter, Staging
 
 HEAD_BYTES: Final = 64 * 1024
 BLOCK_BYTES: Final = 256 * 1024
+_LONG_SECONDS: Final = 600.0  # no grace of a sweep is shorter
 
 
 class Intake:
@@ -57,7 +66,8 @@ class Intake:
         self.length = 0
         self.chunks: list[Chunk] = []
         self._uncommitted: list[Chunk] = []
-        self._told = 0  # how many of those are told of, so that there may be rows
+        self._kept_at = 0.0  # the oldest of these
+        self._told = 0  # how many of them are told of, so that there may be rows
         self._was_told = False
 
     def __enter__(self) -> Self:
@@ -90,6 +100,17 @@ class Intake:
         """Say that the rows of all chunks are committed that were told of: they stay."""
         self._uncommitted = self._uncommitted[self._told :]
         self._told = 0
+
+    def refuse_lost(self) -> None:
+        """Raise `Unavailable` when what came long ago is gone: a sweep took it for abandoned.
+
+        For whoever commits the rows. A body may stall for days, and nothing says that it still comes.
+        """
+        if not self._uncommitted or time.monotonic() - self._kept_at < _LONG_SECONDS:
+            return
+        there = self._staging.sizes(self.upload_id)
+        if any(there.get(chunk.name) != chunk.length for chunk in self._uncommitted):
+            raise Unavailable("staging", "The bytes were taken away while they came.")
 
     def refuse_cut(self, body: Body, expected: int | None) -> None:
         """Raise `BodyCut` when this is not all of the body that was declared."""
@@ -139,6 +160,7 @@ class Intake:
         if self._look is not None:
             self._show_head(self._look)
         self._roll_over()
+        self.refuse_lost()
         self._tell(is_all=True)
 
     def _append(self, piece: bytes) -> None:
@@ -174,6 +196,8 @@ class Intake:
         )
         self._writer, self._writing, self._crc = None, 0, 0
         self.chunks.append(chunk)
+        if not self._uncommitted:
+            self._kept_at = time.monotonic()
         self._uncommitted.append(chunk)
         self._tell(is_all=False)
 

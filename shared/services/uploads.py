@@ -113,6 +113,7 @@ class UploadService:
         upload = self.draft(caller, new, intake.upload_id)
         self.screening.judge(upload, intake.head, intake.length)
         content = [(chunk.length, chunk.crc64) for chunk in intake.chunks]
+        intake.refuse_lost()  # further fields of a form may have come slowly, too
         try:
             with self.records.begin() as rows:
                 if idempotency_key is not None:

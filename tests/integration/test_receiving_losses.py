@@ -1,5 +1,6 @@
 """Receiving when something goes wrong: races, lost commits, a full disk, a quota used up."""
 
+import hashlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,9 +21,11 @@ from shared.errors import (
     StorageFull,
     Unavailable,
 )
+from shared.model.digest import Announced
 from shared.model.job import Job
 from shared.model.lifecycle import JobState, UploadState
 from shared.model.upload import NewUpload, Upload
+from shared.services import intake
 from tests.support.cable import Cable, a_cable
 from tests.support.races import at_once
 from tests.support.small_disk import a_small_disk
@@ -382,3 +385,47 @@ def quota(shop: Workshop) -> tuple[int, int]:
     with shop.records._engine.connect() as connection:
         row = connection.execute(sql("SELECT used, reserved FROM quotas")).one()
     return row.used, row.reserved
+
+
+def test_bytes_that_were_swept_while_their_body_stalled_are_not_acknowledged(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_LONG_SECONDS", 0.0)  # else a body that takes this long
+    upload, content = shop.opened(size=3000), b"a" * 3000
+
+    class Stalling(Bytes):
+        """The first of its chunks goes while the others come."""
+
+        def read(self, size: int, /) -> bytes:
+            if self._stream.tell() == 2000:
+                shop.staging.discard(upload.id, sorted(shop.staged_names())[:1])
+            return super().read(min(size, 1000))
+
+    digest = Announced("sha256", hashlib.sha256(content).digest())
+    with pytest.raises(Unavailable) as refusal:
+        shop.chunks.append(ALICE, upload.id, 0, Stalling(content), digest)
+    kept = shop.staged_names()
+    receipt = shop.chunks.append(ALICE, upload.id, 0, Bytes(content), digest)
+
+    assert refusal.value.code == "staging_unavailable"
+    assert kept == []
+    assert receipt.upload.received == 0  # it was when this began
+    assert shop.staged_bytes(upload.id) == content
+
+
+def test_a_form_whose_file_was_swept_while_its_fields_stalled_makes_no_job(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_LONG_SECONDS", 0.0)
+    with (
+        pytest.raises(Unavailable),
+        shop.uploads.begin_submission(ALICE, "notes.txt") as arriving,
+    ):
+        arriving.take(Bytes(b"a" * 3000))
+        shop.staging.discard(arriving.upload_id, shop.staged_names()[:1])
+        shop.uploads.submit(ALICE, NewUpload("notes.txt"), arriving)
+
+    with shop.records.read() as rows:
+        assert rows.uploads.find(arriving.upload_id) is None
+    assert shop.staged_names() == []
+    assert shop.dispatcher.processed == []

@@ -27,6 +27,7 @@ from shared.services.sweeping import SweepService
 from shared.services.sweeps import SWEEPS
 from shared.services.sweeps.runs import Run, Sweep, Sweeper
 from shared.services.sweeps.staging import staging_orphans
+from tests.support.builders import a_chunk
 from tests.support.messes import DAY, MESSES, Premises
 from tests.support.workshop import ALICE, a_workshop
 
@@ -534,6 +535,31 @@ def test_a_name_that_has_found_its_row_is_forgotten(premises: Premises) -> None:
     premises.sweep("staging-orphans")
 
     assert premises.rows("sightings") == []
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_body_that_goes_on_while_its_folder_is_swept_keeps_its_bytes(
+    premises: Premises, *, is_committed: bool
+) -> None:
+    upload = premises.shop.opened(size=100)
+    upload_id, name = premises.staged(old=10 * DAY, upload_id=upload.id)
+    premises.sweep("staging-orphans", grace=DAY)
+    premises.age("sightings", "first_seen_at", 9 * DAY)
+
+    class Late(DiskStaging):
+        def sizes(self, upload_id: str) -> dict[str, int]:
+            if is_committed:
+                with premises.shop.records.begin() as rows:
+                    rows.chunks.add([a_chunk(upload_id, name=name, length=4)])
+            else:
+                premises.staged(old=timedelta(), upload_id=upload_id)
+            return super().sizes(upload_id)
+
+    sweeps = premises.sweeps(staging=Late(premises.folder / "staging"), grace=DAY)
+    result = sweeps.run("staging-orphans")
+
+    assert result["removed"] == 0
+    assert name in premises.shop.staging.sizes(upload_id)
 
 
 # Objects.

@@ -47,9 +47,22 @@ def _sweep_folder(
         run.note("waiting", len(batch) - len(ripe))
         run.capped = run.capped or len(ripe) > run.room
         ripe = ripe[: run.room]
-        if not run.dry_run:
+        if ripe and not run.dry_run:
+            ripe = _still_orphans(sweeper, upload_id, folder, ripe)
             sweeper.staging.discard(upload_id, [each.name for each in ripe])
         run.count(sum(each.size for each in ripe), things=len(ripe))
+
+
+def _still_orphans(
+    sweeper: Sweeper, upload_id: str, folder: Sequence[StagedChunk], ripe: Sequence[StagedChunk]
+) -> list[StagedChunk]:
+    """Look again: a body that had stalled may have come to its end since the listing."""
+    there = sweeper.staging.sizes(upload_id)
+    if there.keys() - {each.name for each in folder}:
+        return []
+    with sweeper.records.read() as rows:
+        kept = rows.chunks.names(upload_id)
+    return [each for each in ripe if each.name not in kept]
 
 
 def _seen_twice(sweeper: Sweeper, paths: Sequence[str], *, dry_run: bool) -> set[str]:
