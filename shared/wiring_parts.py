@@ -33,6 +33,7 @@ from shared.services.sweeps.runs import SweepRules
 
 _COUNTED_WITHIN_SECONDS: Final = 0.25  # else a request goes on without
 _STAGED_WITHIN: Final = Patience(connect_seconds=2, read_seconds=10, attempts=2)
+_CONNECTIONS: Final = 32
 _FORGOTTEN: Final = 20  # times of REDISPATCH_SECONDS: the reconciler must have seen it
 
 
@@ -59,6 +60,8 @@ def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
         public_acl=settings.s3_public_acl,
         encrypts=settings.s3_encrypt_at_rest,
         kms_key_id=settings.s3_kms_key_id,
+        # Each thread of the web may wait for the store; jobs ask with few.
+        connections=max(_CONNECTIONS, settings.web_threads) if hurried else _CONNECTIONS,
     )
     if settings.s3_credentials_secret is not None:
         every = timedelta(seconds=settings.s3_credentials_seconds)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from shared.errors import AppError, Damaged, KeyTaken, NotFound, Rejected, Unavailable
@@ -38,11 +37,10 @@ class Source:
             return b"".join(self._range(direct, 0, stop)) if stop else b""
         head = b""
         for chunk in claim.chunks:
-            for block in islice(self.staging.read(chunk, BLOCK_BYTES), 1):
-                head += block
             if len(head) >= size:
                 break
-        return head[:size]
+            head += b"".join(self.staging.read(chunk, BLOCK_BYTES, most=size - len(head)))
+        return head
 
     def blocks(self, claim: Claim) -> Iterator[bytes]:
         """Yield the file's bytes in order, each chunk held against its checksum.

@@ -59,6 +59,7 @@ class S3Place:
     public_acl: bool = False  # whether objects of public files are to have the ACL that says so
     encrypts: bool = False
     kms_key_id: str | None = None
+    connections: int = 32  # that a client keeps; what needs more at once opens further ones
 
     @property
     def encryption(self) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def s3_client(
             retries={"mode": "legacy", "total_max_attempts": patience.attempts},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            max_pool_connections=32,
+            max_pool_connections=place.connections,
             s3={
                 "payload_signing_enabled": False,
                 "addressing_style": "path" if endpoint else "auto",

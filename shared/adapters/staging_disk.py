@@ -122,11 +122,13 @@ class DiskStaging:
         self._make_shard(upload_id[-2:])
         return DiskChunkWriter(self._folder(upload_id) / name, length, self._refuse_full)
 
-    def read(self, chunk: Chunk, block_size: int) -> Iterator[bytes]:
+    def read(self, chunk: Chunk, block_size: int, *, most: int | None = None) -> Iterator[bytes]:
+        left = sys.maxsize if most is None else most
         try:
             with self._source(chunk) as source:
-                while block := source.read(block_size):
+                while block := source.read(min(block_size, left)):
                     yield block
+                    left -= len(block)
         except FileNotFoundError as error:
             raise Damaged("A staged chunk is gone.", number=chunk.number) from error
         except OSError as error:

@@ -95,11 +95,12 @@ class S3Staging:
         name = f"{number:08d}.{offset:015d}.{secrets.token_hex(6)}"
         return S3ChunkWriter(self._objects, self._key(upload_id, name))
 
-    def read(self, chunk: Chunk, block_size: int) -> Iterator[bytes]:
+    def read(self, chunk: Chunk, block_size: int, *, most: int | None = None) -> Iterator[bytes]:
         """Yield what was acknowledged; where an answer breaks off, ask for what was still to come."""
         at = breaks = 0
-        while at < chunk.length:
-            answer = self._asked(chunk, at)
+        stop = chunk.length if most is None else min(most, chunk.length)
+        while at < stop:
+            answer = self._asked(chunk, at, stop)
             try:
                 with translated():
                     for block in answer:
@@ -120,9 +121,12 @@ class S3Staging:
 
     def clear(self, *upload_ids: str) -> None:
         for upload_id in upload_ids:
-            with suppress(AppError):  # the sweep of orphans finds them
+            try:
                 there = self._objects.waiting(self._key(upload_id, ""))
-                self._delete([each.key for each in there])
+                self._objects.delete([each.key for each in there])
+            except AppError as error:  # the sweep of orphans finds these, and those behind them
+                log.warning("chunks_not_cleared", extra={"of": upload_id, "code": error.code})
+                return
 
     def listing(self) -> Iterator[StagedChunk]:
         self._refuse_foreign()
@@ -131,6 +135,8 @@ class S3Staging:
                 upload_id, _, name = each.key.removeprefix(self._root).partition("/")
                 if name:
                     yield StagedChunk(upload_id, name, each.size, each.modified_at)
+                elif self._mark is not None:
+                    self._mark.renew(each)
 
     def sizes(self, upload_id: str) -> dict[str, int]:
         start = self._key(upload_id, "")
@@ -155,11 +161,11 @@ class S3Staging:
         self._refuse_foreign()
         return sys.maxsize
 
-    def _asked(self, chunk: Chunk, start: int) -> Iterator[bytes]:
+    def _asked(self, chunk: Chunk, start: int, stop: int) -> Iterator[bytes]:
         key = self._key(chunk.place, chunk.name)
         with translated():
             try:
-                return self._objects.read(key, start, chunk.length)
+                return self._objects.read(key, start, stop)
             except NotFound as error:
                 # Only of a bucket that is known to be ours, and still is, is anything missing.
                 self._refuse_foreign()

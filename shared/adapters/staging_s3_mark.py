@@ -7,15 +7,19 @@ asks again.
 
 import logging
 import threading
+from datetime import timedelta
 from typing import Final
 
+from shared.adapters.clock_system import SystemClock
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.staging_mark import NAME, Settle
-from shared.errors import KeyTaken, NotFound, Unavailable
+from shared.errors import AppError, KeyTaken, NotFound, Unavailable
+from shared.model.stored import StoredObject
 
 log = logging.getLogger(__name__)
 
 _LONGEST: Final = 200  # bytes of it that are read
+_OLD: Final = timedelta(hours=6)  # no rule is of less than a day
 
 
 class S3StagingMark:
@@ -47,6 +51,15 @@ class S3StagingMark:
                 self._is_told = False
                 log.info("staging_is_back", extra={"key": self._key})
 
+    def renew(self, seen: StoredObject) -> None:
+        """Write the mark again if it is `seen` to be old: rules of a bucket remove what nobody touches."""
+        if seen.key != self._key or SystemClock().now() - seen.modified_at < _OLD:
+            return
+        try:
+            self._write(self._expected or "", over=seen.etag)
+        except AppError as error:  # the next listing does it
+            log.warning("staging_mark_not_renewed", extra={"code": error.code})
+
     def _tell(self, found: str | None) -> None:
         if not self._is_told:
             self._is_told = True
@@ -60,9 +73,11 @@ class S3StagingMark:
             return None
         return said.decode(errors="replace").strip() or None
 
-    def _write(self, ident: str) -> None:
+    def _write(self, ident: str, *, over: str | None = None) -> None:
         try:
             body = f"{ident}\n".encode()
-            self._objects.put(self._key, body, content_type="text/plain", upload_id="staging")
+            self._objects.put(
+                self._key, body, content_type="text/plain", upload_id="staging", over=over
+            )
         except KeyTaken as error:  # by whoever shares the bucket: the next look finds it
             raise Unavailable("staging", "Staging was marked just now.") from error

@@ -129,8 +129,9 @@ class ClaimService:
         log.info("s3_file_uploaded", extra={"file_id": file.id, "size": file.size})
         self.board.forget(published.forgotten)
         self.board.put(JobStatus(job, published.file, job.updated_at))
-        self.staging.clear(*{claim.upload.id, *(chunk.place for chunk in claim.chunks)})
         self._deliver(published.owed)
+        # Last: it waits where staging does not answer, and a sweep does it otherwise.
+        self.staging.clear(*{claim.upload.id, *(chunk.place for chunk in claim.chunks)})
 
     def cleared(self, claim: Claim) -> None:
         """Note that what its client had sent to the store is gone from where it waited."""
@@ -150,8 +151,8 @@ class ClaimService:
                 drop_unbegun(rows, claim.upload.id)
             owed = self.events.of_upload(rows, EventType.REJECTED, claim.upload, job)
         self._show(job)
-        self.staging.clear(*places)
         self._deliver(owed)
+        self.staging.clear(*places)
 
     def give_up(self, claim: Claim, error: Mapping[str, Any]) -> None:
         """We are at fault: the job ends, its bytes and room are kept for a retry."""

@@ -34,6 +34,14 @@ class StagingContract:
 
         assert list(staging.read(chunk, 4)) == [b"hell", b"o wo", b"rld"]
 
+    @pytest.mark.parametrize("most", [0, 1, 7, 11, 100])
+    def test_of_a_chunk_the_first_bytes_may_be_read_alone(
+        self, staging: Staging, most: int
+    ) -> None:
+        chunk = kept(staging, b"hello ", b"world")
+
+        assert b"".join(staging.read(chunk, 4, most=most)) == b"hello world"[:most]
+
     def test_less_than_was_set_aside_is_kept_as_it_came(self, staging: Staging) -> None:
         chunk = kept(staging, b"hello", length=100_000)
 

@@ -1,17 +1,22 @@
 """Staging in the bucket while the store is in trouble, or is another than was thought."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from shared.adapters.client_s3 import S3Place
+from shared.adapters.client_s3 import Patience, S3Place
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.staging_s3 import LARGEST, S3Staging
-from shared.errors import Damaged, Unavailable
+from shared.errors import Damaged, NotJoined, Unavailable
+from shared.model.digest import crc64
+from shared.model.stored import Part
 from shared.ports import Staging
-from tests.contract.test_staging import ONE, content, kept, named, write_and_keep
+from tests.contract.test_staging import ONE, TWO, content, kept, named, write_and_keep
 from tests.support import weather
+from tests.support.races import at_once
 from tests.support.weather import Call, Weather, impatient, weather_before
 
 PREFIX = ".staging/"
@@ -199,3 +204,82 @@ def test_what_clients_send_straight_to_the_store_is_no_chunk(
     staging.clear(ONE)
     assert len(list(store.listing())) == 3
     assert named(staging.writer(ONE, 0, 0, None), 1).name != chunk.name
+
+
+def test_no_more_is_asked_for_than_is_wanted(staging: Staging, sky: Weather) -> None:
+    chunk = kept(staging, LONG)
+    before = len(sky.calls)
+
+    head = b"".join(staging.read(chunk, 1000, most=64 * 1024))
+
+    assert head == LONG[: 64 * 1024]
+    asked = [call.headers["Range"] for call, _ in sky.calls[before:]]
+    assert asked == [f"bytes=0-{64 * 1024 - 1}"]
+
+
+def test_an_outage_while_many_uploads_are_cleared_is_waited_for_once(
+    staging: Staging, sky: Weather
+) -> None:
+    uploads = [f"0193-{number}-aa" for number in range(5)]
+    for upload_id in uploads:
+        kept(staging, upload_id=upload_id)
+    before = len(sky.calls)
+    sky.brings(weather.nothing_is_done, times=None)
+
+    staging.clear(*uploads)
+    sky.clears()
+
+    assert len(sky.calls) - before == 2  # the attempts of one request
+    assert len(list(staging.listing())) == 5
+    staging.clear(*uploads)
+    assert list(staging.listing()) == []
+
+
+def test_more_names_than_one_answer_has_are_listed_measured_and_cleared(
+    staging: Staging, bucket: S3Place
+) -> None:
+    key, many = f"{PREFIX}chunks/{ONE}/{0:08d}.{{0:015d}}.x", 1050
+    store = S3Objects(bucket)
+
+    def put(numbers: range) -> None:
+        for number in numbers:
+            store.put(key.format(number), b"x", content_type="text/plain", upload_id="staging")
+
+    at_once([partial(put, range(start, many, 16)) for start in range(16)])
+    other = kept(staging, upload_id=TWO)
+
+    assert len(staging.sizes(ONE)) == many
+    assert len({each.name for each in staging.listing()}) == many + 1
+    staging.clear(ONE)
+    assert [each.name for each in staging.listing()] == [other.name]
+
+
+def test_a_store_without_conditions_keeps_chunks(staging: Staging, sky: Weather) -> None:
+    sky.brings(weather.no_conditions, times=None)
+
+    first, second = kept(staging, b"first"), kept(staging, b"second")
+
+    assert (content(staging, first), content(staging, second)) == (b"first", b"second")
+    staging.discard(ONE, [first.name])
+    assert [each.name for each in staging.listing()] == [second.name]
+
+
+def test_a_store_that_hangs_while_it_copies_is_waited_for_as_for_any_request(
+    sky: Weather,
+) -> None:
+    store = S3Objects(sky.place, Patience(read_seconds=0.3, attempts=2))
+    staging, key = S3Staging(store, PREFIX), "file"
+    chunk = kept(staging, LONG)
+    multipart_id = store.begin_multipart(key, content_type="text/plain", upload_id=ONE)
+    sky.brings(weather.it_hangs, to=weather.parts, times=None)
+    began = time.monotonic()
+
+    with pytest.raises(Unavailable) as outage:
+        staging.join(chunk, 0, key, multipart_id, Part(1, 0, len(LONG), "", crc64(LONG)))
+    took = time.monotonic() - began
+    sky.clears()
+    store.abort_multipart(key, multipart_id)
+
+    assert not isinstance(outage.value, NotJoined)
+    assert took < 5
+    assert staging.joins

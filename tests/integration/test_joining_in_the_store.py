@@ -78,6 +78,10 @@ def copies_a_part(call: Call) -> bool:
     return weather.parts(call) and any(name.lower() == "x-amz-copy-source" for name in call.headers)
 
 
+def lists(call: Call) -> bool:
+    return call.method == "GET" and "list-type" in call.path
+
+
 def assert_whole(factory: Factory, job: Job, content: bytes) -> None:
     ended, file = factory.job(job), factory.file(job)
     assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
@@ -108,8 +112,9 @@ def test_each_byte_is_read_once(factory: Factory, sky: Weather) -> None:
     factory.run(job)
 
     asked = [call for call, _ in sky.calls[before:] if call.method == "GET"]
-    read = [call.path for call in asked if "/chunks/" in call.path and "list-type" not in call.path]
-    assert len(read) == 3  # two chunks, and the head of the first
+    read = [call.headers["Range"] for call in asked if "/chunks/" in call.path.partition("?")[0]]
+    whole = f"bytes=0-{8 * MIB - 1}"
+    assert read == [f"bytes=0-{64 * 1024 - 1}", whole, whole]  # the head is looked at before
     assert sends(sky) == []
     assert_whole(factory, job, content)
 
@@ -181,6 +186,26 @@ def test_a_chunk_that_goes_before_it_is_copied_makes_no_file(
     assert ended.state is JobState.FAILED
     assert factory.file(job) is None
     assert factory.multiparts() == []
+
+
+def test_a_file_is_told_of_before_its_chunks_are_cleared(factory: Factory, sky: Weather) -> None:
+    job = received(factory, noise(16 * MIB), 16 * MIB)
+    factory.listen(owner=None)
+    told: list[tuple[object, ...]] = []
+
+    def hangs_up(call: Call) -> None:
+        del call
+        shown = [each.job.state for each in factory.board.shown]
+        told.append((shown[-1], len(factory.bell.delivered)))
+
+    sky.brings(hangs_up, to=lists, times=None)
+
+    ended = factory.run(job)
+
+    assert ended.state is JobState.SUCCEEDED
+    assert told == [(JobState.SUCCEEDED, 1)] * 2  # as often as one request is tried
+    sky.clears()
+    factory.staging.clear(job.upload_id)
 
 
 def test_a_digest_that_is_not_the_files_is_found_before_anything_is_joined(

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from uuid_utils.compat import uuid7
 
+from shared.adapters import staging_s3_mark
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.records_sql import SqlRecords
@@ -22,9 +23,12 @@ from shared.model.upload import NewUpload
 from shared.services.identity import StagingIdentity
 from tests.integration.test_direct_strays import swept_later
 from tests.integration.test_staging_mark import ONE, content, kept
+from tests.support import weather
 from tests.support.factory import Factory, a_factory
 from tests.support.races import at_once
 from tests.support.servers import make_tables
+from tests.support.waiting import eventually
+from tests.support.weather import impatient, weather_before
 from tests.support.workshop import ALICE, Bytes
 
 MIB: Final = 1024**2
@@ -168,6 +172,38 @@ def test_a_mark_that_comes_back_is_enough(records: SqlRecords, store: S3Objects)
     assert kept(staging).name != chunk.name
 
 
+def test_a_mark_that_is_old_is_written_again_so_that_no_rule_expires_it(
+    records: SqlRecords, store: S3Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = a_staging(records, store)
+    chunk = kept(staging)
+    said, young = b"".join(store.read(MARK, 0, 100)), written_at(store)
+    wait_a_second(store)
+    list(staging.listing())
+    untouched = written_at(store)
+    monkeypatch.setattr(staging_s3_mark, "_OLD", timedelta(0))
+
+    names = [each.name for each in staging.listing()]
+
+    assert untouched == young
+    assert written_at(store) > young
+    assert b"".join(store.read(MARK, 0, 100)) == said
+    assert names == [chunk.name]
+    assert a_staging(records, store).free_bytes() > 0
+
+
+def test_an_old_mark_that_can_not_be_written_again_hides_no_chunk(
+    records: SqlRecords, store: S3Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with weather_before(store.place) as sky:
+        staging = a_staging(records, impatient(sky.place))
+        chunk = kept(staging)
+        monkeypatch.setattr(staging_s3_mark, "_OLD", timedelta(0))
+        sky.brings(weather.an_error(503, "SlowDown"), to=weather.puts, times=None)
+
+        assert [each.name for each in staging.listing()] == [chunk.name]
+
+
 def test_a_missing_chunk_of_our_own_prefix_is_damage(records: SqlRecords, store: S3Objects) -> None:
     staging = a_staging(records, store)
     chunk = kept(staging)
@@ -247,6 +283,25 @@ def test_a_cancel_takes_what_came_and_what_is_on_its_way_is_not_kept(
         services.chunks.put(ALICE, upload.id, 1, Cancelling(b"world"), None)
 
     assert staged(store) == []
+
+
+def written_at(store: S3Objects) -> datetime:
+    found = store.find(MARK)
+    assert found is not None
+    return found.modified_at
+
+
+def wait_a_second(store: S3Objects) -> None:
+    """Return when the store has a later second to say."""
+    before = written_at(store)
+
+    def is_later() -> bool:
+        store.delete(["other"])
+        store.put("other", b"", content_type="text/plain", upload_id="x")
+        other = store.find("other")
+        return other is not None and other.modified_at > before
+
+    assert eventually(is_later)
 
 
 def audited(factory: Factory) -> dict[str, Any]:

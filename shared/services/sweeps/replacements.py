@@ -82,9 +82,9 @@ def _recovered(sweeper: Sweeper, record: ObjectRecord, etag: str) -> bool:
     log.warning("replacement_recovered", extra={"upload_id": upload.id})
     sweeper.board.forget(published.forgotten)
     sweeper.board.put(JobStatus(job, published.file, job.updated_at))
-    sweeper.staging.clear(*places)
     for delivery_id in published.owed:
         sweeper.dispatcher.deliver(delivery_id)
+    sweeper.staging.clear(*places)
     return True
 
 
