@@ -173,10 +173,14 @@ class Judge:
 
 @dataclass(frozen=True)
 class Checker(Judge):
-    """The judge of a real stack: its bucket, asked as anybody may ask it."""
+    """The judge of a real stack: its bucket, asked as anybody may ask it.
+
+    Objects of the keys `kept` are no file's, and to stay.
+    """
 
     s3: "S3Client"
     bucket: str
+    kept: frozenset[str] = frozenset()
 
     def begun(self) -> Iterator[str]:
         pending = self.s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
@@ -191,4 +195,5 @@ class Checker(Judge):
 
     def keys(self) -> Iterator[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
-        return (each["Key"] for page in pages for each in page.get("Contents", []))
+        found = (each["Key"] for page in pages for each in page.get("Contents", []))
+        return (key for key in found if key not in self.kept)

@@ -37,6 +37,7 @@ class Clients:
     seed: int
     statuses: dict[int, int] = field(default_factory=dict)
     took: list[tuple[float, float]] = field(default_factory=list)
+    large_chunk: int = 4 * 1024 * 1024  # bytes, of a file that is large
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def upload_all(
@@ -85,7 +86,7 @@ class Clients:
         said = random.Random(f"{self.seed}/{number}")  # noqa: S311  # a drill is replayed from it
         filename, content = a_file(said, is_large=is_large)
         entry = self.ledger.begin(f"{number}-{filename}", digest(content), len(content))
-        chunk_size = 4 * 1024 * 1024 if is_large else _CHUNK
+        chunk_size = self.large_chunk if is_large else _CHUNK
         with requests.Session() as session:
             session.trust_env = False
             opened = self._until(
