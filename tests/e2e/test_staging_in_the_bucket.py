@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -17,7 +18,9 @@ from tests.dialects.test_numbered import PDF
 from tests.dialects.test_numbered import uploaded as uploaded_with_a_number
 from tests.dialects.test_storage import enveloped
 from tests.dialects.test_storage import upload as upload_in_an_envelope
+from tests.e2e.test_direct import sent as sent_straight
 from tests.support.api import Api, answered, refused
+from tests.support.companion import Companion
 from tests.support.pictures import a_jpeg
 from tests.support.samples import mp3, picture
 from tests.support.servers import postgresql_database
@@ -208,6 +211,53 @@ def test_a_file_over_tus(client: Api) -> None:
 
     assert offset == 9 * MIB
     assert job["file"]["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_parallel_uploads_of_tus_to_two_webs_are_joined(two: tuple[Stack, Stack]) -> None:
+    content = noise(19 * MIB)
+    clients = [Tus(a_client(stack, "alice", "of-both")) for stack in two]
+    pieces = [content[: 6 * MIB], content[6 * MIB : 13 * MIB], content[13 * MIB :]]
+    parts = [clients[0].create(len(piece), Upload_Concat="partial") for piece in pieces]
+    paths = [urlsplit(part).path for part in parts]
+
+    for number in (2, 0, 1):
+        client = clients[number % 2]
+        client.sent(client.api.base_url + paths[number], pieces[number])
+    url = clients[1].create(
+        Upload_Concat=f"final;{' '.join(paths)}", Upload_Metadata=metadata(filename="notes.txt")
+    )
+    job = clients[1].job(url)
+
+    assert job["state"] == "succeeded"
+    assert job["file"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert clients[0].api.download(job["file"]["id"]).content == content
+    for path in paths:
+        upload_id = path.rpartition("/")[2][:36]
+        assert eventually(lambda each=upload_id: not lying(two[0], f"{ROOT}{each}/"), 20)  # type: ignore[misc]
+
+
+def test_a_file_straight_to_the_store(client: Api) -> None:
+    photo = a_jpeg(320, 240)
+    said = {"filename": "beach.jpg", "transfer": "direct", "size": len(photo)}
+    upload = answered(client.post("/api/v1/uploads", json=said), 201)
+
+    assert sent_straight(upload["targets"][0], photo).ok
+    job = client.ended(client.complete(upload["id"])["id"])
+
+    assert job["file"]["sha256"] == hashlib.sha256(photo).hexdigest()
+
+
+def test_a_file_by_uppys_s3_plugin(client: Api) -> None:
+    companion, content = Companion(client), noise(7 * MIB)
+    upload = companion.opened()
+    parts = [
+        companion.sent(upload, 1, content[: 6 * MIB]),
+        companion.sent(upload, 2, content[6 * MIB :]),
+    ]
+
+    told = answered(companion.complete(upload, parts), 200)
+
+    assert client.ended(told["job_id"])["file"]["sha256"] == hashlib.sha256(content).hexdigest()
 
 
 def test_it_is_ready_and_what_waits_is_nobodys_finding(first: Stack, client: Api) -> None:

@@ -14,6 +14,7 @@ from shared.adapters.staging_s3 import S3Staging
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
 from shared.model.upload import NewUpload
+from tests.integration.test_joining import job_of, joined, part, send
 from tests.support import weather
 from tests.support.factory import Factory, a_factory
 from tests.support.servers import make_tables
@@ -116,6 +117,32 @@ def test_each_byte_is_read_once(factory: Factory, sky: Weather) -> None:
     whole = f"bytes=0-{8 * MIB - 1}"
     assert read == [f"bytes=0-{64 * 1024 - 1}", whole, whole]  # the head is looked at before
     assert sends(sky) == []
+    assert_whole(factory, job, content)
+
+
+def test_partial_uploads_are_joined_from_where_they_lie(factory: Factory, sky: Weather) -> None:
+    content = noise(14 * MIB)
+    halves = (content[: 6 * MIB], content[6 * MIB :])
+    parts = [part(factory, len(half)) for half in halves]
+    for each, half in zip(parts, halves, strict=True):
+        send(factory, each, half)
+    job = job_of(factory, joined(factory, parts))
+
+    factory.run(job)
+
+    assert (copies(sky), sends(sky)) == (["all", "all"], [])
+    assert_whole(factory, job, content)
+
+
+def test_a_store_without_conditions_joins_as_well(factory: Factory, sky: Weather) -> None:
+    sky.brings(weather.no_conditions, times=None)
+    content = noise(17 * MIB)
+    job = received(factory, content, 8 * MIB, 8 * MIB, MIB)
+
+    ended = factory.run(job)
+
+    assert ended.attempts == 1
+    assert copies(sky) == ["all", "all"]
     assert_whole(factory, job, content)
 
 

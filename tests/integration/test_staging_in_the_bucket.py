@@ -24,7 +24,7 @@ from shared.services.identity import StagingIdentity
 from tests.integration.test_direct_strays import swept_later
 from tests.integration.test_staging_mark import ONE, content, kept
 from tests.support import weather
-from tests.support.factory import Factory, a_factory
+from tests.support.factory import UPLOADS, Factory, a_factory
 from tests.support.races import at_once
 from tests.support.servers import make_tables
 from tests.support.waiting import eventually
@@ -240,6 +240,42 @@ def test_no_other_sweep_takes_a_chunk_or_the_mark_for_its_own(
     assert [each["removed"] for each in results] == [0, 0, 0]
     assert [each.get("foreign", 0) for each in results] == [0, 0, 0]
     assert [each.key for each in store.listing()] == before
+
+
+def test_what_is_beside_in_the_bucket_stays_and_another_prefix_is_another_service(
+    factory: Factory, store: S3Objects, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    make_tables(url)
+    theirs = {"photo.jpg": "", "a/.staging/chunks/b": "x", "chunks/c": "staging", "other/d": "e"}
+    for key, upload_id in theirs.items():
+        store.put(key, b"theirs", content_type="text/plain", upload_id=upload_id)
+    strange = store.begin_multipart("other/e", content_type="text/plain", upload_id="f")
+    settle = StagingIdentity(other_records := SqlRecords(url)).settle
+    staging = S3Staging(store, "other/", settle=settle)
+    rules = replace(UPLOADS, staging_prefix="other/")
+    with a_factory(tmp_path, url, objects=store, staging=staging, uploads=rules) as other:
+        mine, its = factory.received(TEXT * 4000, cut=6 * MIB), other.received(TEXT * 4000)
+        before = {each.key for each in store.listing()}
+
+        swept = [
+            swept_later(factory, name, timedelta(days=20))
+            for name in ("staging-orphans", "object-orphans", "multiparts", "direct-leftovers")
+            for _ in range(2)
+        ]
+
+        assert [each["removed"] for each in swept] == [0] * 8
+        assert {each.key for each in store.listing()} == before
+        for made, job in ((factory, mine), (other, its)):
+            assert made.run(job).state is JobState.SUCCEEDED
+            assert made.content(made.upload(job).key) == TEXT * 4000
+        assert {each.key for each in store.waiting("other/")} == {
+            *("other/d", f"other/chunks/{NAME}"),
+        }
+        assert theirs.keys() <= {each.key for each in store.listing()}
+    assert [each.multipart_id for each in store.open_multiparts()] == [strange]
+    store.abort_multipart("other/e", strange)
+    other_records.close()
 
 
 def test_adoption_looks_only_where_clients_send_to(factory: Factory, store: S3Objects) -> None:
