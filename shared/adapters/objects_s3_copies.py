@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from operator import itemgetter
 from typing import Any, Final
 
-from shared.adapters.client_s3 import NoConditions, Patience, S3Place, s3_client
+from shared.adapters.client_s3 import NoConditions, Patience, S3Place, s3_client, unconditionally
 from shared.adapters.digests_s3 import bare, told
 from shared.adapters.objects_s3_writes import S3Writes, taken
 from shared.errors import AppError, KeyTaken, NotFound, Unavailable
@@ -98,7 +98,7 @@ class S3Copies(S3Writes):
         length = max(self._copied_at_once, -(-size // _MOST_PARTS))
 
         def part(start: int) -> dict[str, Any]:
-            with self._asking(key):
+            with unconditionally(), self._asking(key):
                 answer = self._copier.upload_part_copy(
                     Bucket=self._place.bucket,
                     Key=key,

@@ -86,6 +86,18 @@ class TestBadWeather:
         with pytest.raises(KeyTaken):
             copy(store, "two")
 
+    def test_a_store_that_copies_nothing_is_one_that_does_not_answer(
+        self, calm: S3Objects, store: S3Objects, sky: Weather
+    ) -> None:
+        put(calm, KEY, b"hello")
+        sky.brings(weather.an_error(501, "NotImplemented"), to=copies_bytes, times=None)
+
+        with pytest.raises(Unavailable):
+            copy(store, "copy")
+
+        assert calm.find("copy") is None
+        assert list(calm.open_multiparts()) == []
+
     @pytest.mark.parametrize("size", [5, FIVE + 1])
     def test_a_source_that_is_written_over_while_it_is_copied_lends_no_byte(
         self, calm: S3Objects, sky: Weather, size: int

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -40,10 +40,10 @@ def noise(size: int) -> bytes:
     return random.Random(size).randbytes(size // 2 + 1).hex().encode()[:size]  # noqa: S311  # no secret
 
 
-def received(factory: Factory, content: bytes, *lengths: int) -> Job:
-    """Receive `content` as a stream of requests of these lengths."""
+def received(factory: Factory, content: bytes, *lengths: int, **said: Any) -> Job:
+    """Receive `content` in chunks of these lengths."""
     services = factory.services
-    upload = services.uploads.open(ALICE, NewUpload("notes.txt", chunk_size=64 * MIB))
+    upload = services.uploads.open(ALICE, NewUpload("notes.txt", chunk_size=64 * MIB, **said))
     start = 0
     for number, length in enumerate(lengths):
         body = Bytes(content[start : start + length])

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shared.model.job import Job
+from shared.model.layout import Layout
 from tests.integration.test_joining_in_the_store import (
     MIB,
     assert_whole,
@@ -152,22 +153,19 @@ def test_what_the_store_joins_wrongly_is_sent_over_it(factory: Factory, sky: Wea
     assert_whole(factory, job, content)
 
 
-def test_a_file_that_is_replaced_is_so_by_what_is_sent(factory: Factory, sky: Weather) -> None:
-    factory.run(job := received(factory, noise(100), 100))
-    old = factory.file(job)
-    assert old is not None
-    job, content = seventeen(factory)
-    with factory.records._engine.begin() as connection:
-        connection.exec_driver_sql(
-            "UPDATE uploads SET replaces = ?, key = ? WHERE id = ?",
-            (old.id, old.key, job.upload_id),
-        )
+def test_a_file_is_replaced_by_what_is_sent(factory: Factory, sky: Weather) -> None:
+    bare = Layout("{name}")
+    old = received(factory, noise(100), 100, layout=bare)
+    factory.run(old)
+    content = noise(17 * MIB)
+    job = received(factory, content, 8 * MIB, 8 * MIB, MIB, layout=bare, replace=True)
     sky.brings(weather.an_error(400, "InvalidPart"), to=completes_what_was_joined(sky), times=None)
 
     factory.run(job)
 
     assert_whole(factory, job, content)
-    assert factory.content(old.key) == content
+    assert factory.file(old) is None
+    assert factory.upload(job).key == factory.upload(old).key
 
 
 def test_an_outage_and_a_denial_of_everything_teach_nothing(
