@@ -74,10 +74,12 @@ class S3Joins(S3Writes):
     def complete_multipart(
         self, key: str, multipart_id: str, parts: Sequence[Part], *, over: str | None = None
     ) -> str:
+        before = frozenset(self._unknown)
         try:
             return super().complete_multipart(key, multipart_id, parts, over=over)
         except Unavailable as refusal:
             if _is_refused(refusal) and any(part.is_copied for part in parts):
+                self._unknown &= before  # it was not for the condition
                 raise self._learned("CompleteMultipartUpload", _code(refusal)) from refusal
             raise
 

@@ -142,6 +142,22 @@ def test_a_refusal_that_comes_behind_the_beginning_of_an_answer_is_one(
     assert_whole(factory, job, content)
 
 
+def test_a_completion_that_is_not_known_is_not_taken_for_a_condition_that_is_not(
+    factory: Factory, sky: Weather
+) -> None:
+    job, content = seventeen(factory)
+    refusal = weather.an_error(501, "NotImplemented")
+    sky.brings(refusal, to=completes_what_was_joined(sky), times=None)
+
+    factory.run(job)
+
+    completions = [call for call, status in sky.calls if weather.completes(call) and status == 200]
+    assert [{"if-none-match"} & set(map(str.lower, call.headers)) for call in completions] == [
+        {"if-none-match"}
+    ]
+    assert_whole(factory, job, content)
+
+
 def test_what_the_store_joins_wrongly_is_sent_over_it(factory: Factory, sky: Weather) -> None:
     content = noise(17 * MIB)
     job = received(factory, content, MIB, 8 * MIB, 8 * MIB)
