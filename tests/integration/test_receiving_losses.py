@@ -26,6 +26,7 @@ from shared.model.job import Job
 from shared.model.lifecycle import JobState, UploadState
 from shared.model.upload import NewUpload, Upload
 from shared.services import intake
+from shared.services.streams import StreamService
 from tests.support.cable import Cable, a_cable
 from tests.support.races import at_once
 from tests.support.small_disk import a_small_disk
@@ -403,13 +404,13 @@ def test_bytes_that_were_swept_while_their_body_stalled_are_not_acknowledged(
 
     digest = Announced("sha256", hashlib.sha256(content).digest())
     with pytest.raises(Unavailable) as refusal:
-        shop.chunks.append(ALICE, upload.id, 0, Stalling(content), digest)
+        StreamService(shop.chunks).append(upload, 0, Stalling(content), digest)
     kept = shop.staged_names()
-    receipt = shop.chunks.append(ALICE, upload.id, 0, Bytes(content), digest)
+    receipt = StreamService(shop.chunks).append(upload, 0, Bytes(content), digest)
 
     assert refusal.value.code == "staging_unavailable"
     assert kept == []
-    assert receipt.upload.received == 0  # it was when this began
+    assert (receipt.offset, receipt.length) == (0, 3000)
     assert shop.staged_bytes(upload.id) == content
 
 
