@@ -1,16 +1,27 @@
 """Log lines: JSON in production, columns at the desk; the same fields in every process.
 
 The first argument of a log call is an event in past tense, facts go into `extra`; what `bind` was
-told (request, job, upload) is on every line until `unbind`.
+told (request, job, upload) is on every line until `unbind`. No line has a secret in it that looks like one
+of ours, wherever it comes from.
 """
 
 import logging
+import re
 import sys
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
+
+_ID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_SECRET: Final = re.compile(
+    # Of an address that is a right: an id, a hyphen in any spelling, and what nobody else may know.
+    rf"(?P<shown>{_ID}(?:-|%(?:25)*2d))[^/\s\"'\\<>&,;)\]}}]{{8,}}"
+    # Of a signed link, or a token: three words with dots between, of which the last is the signature.
+    r"|[\w-]{8,}\.[\w-]{6,}\.[\w-]{27,}",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def set_up(level: str, form: str) -> None:
@@ -32,7 +43,8 @@ def set_up(level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         ProcessorFormatter(
-            foreign_pre_chain=chain, processors=[ProcessorFormatter.remove_processors_meta, *last]
+            foreign_pre_chain=chain,
+            processors=[ProcessorFormatter.remove_processors_meta, *last, _without_secrets],
         )
     )
     root = logging.getLogger()
@@ -42,9 +54,20 @@ def set_up(level: str, form: str) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
+def masked(text: str) -> str:
+    """Return the text without what looks like a secret of ours; whose it was can still be told."""
+    return _SECRET.sub(lambda found: f"{found['shown'] or ''}…", text)
+
+
 def bind(**facts: str | int) -> None:
     bind_contextvars(**facts)
 
 
 def unbind() -> None:
     clear_contextvars()
+
+
+def _without_secrets(logger: Any, method: str, line: Any) -> Any:
+    """Mask the whole line, as the renderer before has written it."""
+    del logger, method
+    return masked(line)

@@ -16,6 +16,7 @@ from flask import Flask, Response, current_app, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from shared.errors import AppError, UnsupportedCoding
+from shared.logs import masked
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,7 @@ STATUS: Final = {
     "late": HTTPStatus.GATEWAY_TIMEOUT,
 }
 _SHAPES: Final = "refusals"
-_TOKEN: Final = re.compile(
-    r"(?<=/objects/).+|(?<=/tus/.{37}).+|(?<=/s3/[0-9a-f-]{37})[^/]+", re.IGNORECASE | re.DOTALL
-)
+_LINK: Final = re.compile("(?<=/objects/).+", re.IGNORECASE | re.DOTALL)
 _RETRY_SECONDS: Final = {"limited": "5", "unavailable": "5", "no_space": "60"}
 
 
@@ -91,8 +90,8 @@ def present(error: AppError) -> Response:
 
 
 def tellable(path: str) -> str:
-    """Return a path as logs and problems may have it: without the token, which opens what it names."""
-    return _TOKEN.sub("…", path)
+    """Return a path as logs and problems may have it: without what opens what it names."""
+    return masked(_LINK.sub("…", path))
 
 
 def problem(refusal: Refusal, status: tuple[int, str] | None = None) -> Response:
