@@ -10,6 +10,7 @@ from limits import parse as rate
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+_PORTS: Final = {"http": 80, "https": 443}
 _SIGNING: Final = "whsec_"
 _SHORTEST_SIGNING: Final = 24  # bytes, as Standard Webhooks has it
 
@@ -89,12 +90,25 @@ def _by_tenant(text: Any) -> Any:
 
 
 def _origins(said: dict[str, list[str]]) -> dict[str, list[str]]:
-    for tenant, origins in said.items():
-        parts = [urlsplit(each) for each in origins]
-        odd = [each for each in parts if each.geturl() != f"{each.scheme}://{each.netloc}"]
-        if not tenant or not origins or odd:
-            raise ValueError("is not like tenant=https://host https://other:8443, tenant2=…")
-    return said
+    try:
+        found = {name: [origin_of(each) for each in origins] for name, origins in said.items()}
+    except ValueError:
+        found = {"": []}
+    if not all(name and origins for name, origins in found.items()):
+        raise ValueError("is not like tenant=https://host https://other:8443, tenant2=…")
+    return found
+
+
+def origin_of(url: str) -> str:
+    """Return an origin as browsers say it: RFC 6454, 6.2. Raises `ValueError` for what is none."""
+    parts = urlsplit(url.strip())
+    host, scheme = parts.hostname or "", parts.scheme
+    odd = "@" in parts.netloc or parts.path not in {"", "/"} or parts.query or parts.fragment
+    if not scheme or not host or odd:
+        raise ValueError("is no origin")
+    name = f"[{host}]" if ":" in host else host.encode("idna").decode("ascii")
+    is_default = parts.port in {None, _PORTS.get(scheme)}
+    return f"{scheme}://{name}" if is_default else f"{scheme}://{name}:{parts.port}"
 
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]

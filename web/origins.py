@@ -1,11 +1,14 @@
 """From which pages a tenant's users may ask: browsers say so with each request to another origin."""
 
+from contextlib import suppress
 from typing import Final
+from urllib.parse import urlsplit
 
 from flask import Flask, g, request
 
 from shared.config import Settings
 from shared.errors import Forbidden
+from shared.setting_kinds import origin_of
 from web.addresses import root
 from web.auth import caller
 
@@ -32,6 +35,13 @@ def _refuse_elsewhere(settings: Settings) -> None:
     if theirs is None:  # CORS has judged, but for what others are allowed
         is_welcome = {_ANY, origin} & set(everybodys) or origin not in allowed(settings)
     else:
-        is_welcome = origin in theirs or f"{root()}/".startswith(f"{origin}/")
+        is_welcome = origin in {*theirs, _own()}
     if not is_welcome:
         raise Forbidden("This tenant is not served to pages of this origin.")
+
+
+def _own() -> str | None:
+    parts = urlsplit(root())
+    with suppress(ValueError):  # a Host header is the client's to say
+        return origin_of(f"{parts.scheme}://{parts.netloc}")
+    return None

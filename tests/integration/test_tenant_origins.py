@@ -60,6 +60,29 @@ def test_browsers_are_told_of_all_of_them_and_of_no_other(front: Front) -> None:
     assert told == [OURS, THEIRS, EVERYBODYS, None]
 
 
+def test_a_host_that_is_none_is_no_reason_to_fail(front: Front) -> None:
+    headers = {"Origin": "https://elsewhere.example", "Host": "a:99999"}
+
+    answer = front.ask("GET", "/api/v1/files", tenant="acme", headers=headers)
+
+    assert answer.status_code in {400, 403}
+
+
+def test_a_page_asks_before_it_sends_whatever_its_grant(front: Front) -> None:
+    grant = front.ask("POST", "/api/v1/upload-grants", tenant="acme", json={}).get_json()
+    root = grant["companion_url"].removeprefix(HOST)
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x"}
+
+    for path in ("/s3/multipart", "//s3/multipart", "/sign", "/uploads/x/complete"):
+        told = [
+            front.client.options(f"{root}{path}", headers={"Origin": origin, **asked})
+            for origin in (OURS, "https://elsewhere.example")
+        ]
+        assert [each.status_code for each in told] == [200, 200], path
+        allowed = [each.headers.get("Access-Control-Allow-Origin") for each in told]
+        assert allowed == [OURS, None], path
+
+
 def test_a_grant_is_its_tenants(front: Front) -> None:
     grant = front.ask("POST", "/api/v1/upload-grants", tenant="acme", json={}).get_json()
     path = f"{grant['companion_url'].removeprefix(HOST)}/s3/params?filename=a.txt"

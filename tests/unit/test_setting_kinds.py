@@ -136,13 +136,30 @@ def test_origins_are_listed_by_tenant() -> None:
     assert said(tenant_origins="").tenant_origins == {}
 
 
+def test_origins_are_kept_as_browsers_say_them() -> None:
+    text = "acme=https://App.Acme.example/ HTTPS://b.example:443 http://[::1]:80 https://bücher.example"
+
+    assert said(tenant_origins=text).tenant_origins == {
+        "acme": [
+            *("https://app.acme.example", "https://b.example", "http://[::1]"),
+            "https://xn--bcher-kva.example",
+        ]
+    }
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "acme",
         "acme=",
         "=https://a",
-        "acme=https://a/",
+        "acme=https://",
+        "acme=https://a:99999",
+        "acme=https://a?b",
+        "acme=https://a#b",
+        "acme=https://me@a",
+        "acme=https://a..b",
+        "acme=null",
         "acme=*",
         "acme=a.example",
         "acme=https://a/b",
