@@ -181,6 +181,11 @@ class Settings(BaseSettings):
     upload_expiry_minutes: int = Field(
         1440, ge=1, description="How long an unfinished upload lives."
     )
+    max_open_unsized: int = Field(
+        1000,
+        ge=1,
+        description="How many uploads by /s3 a user may have open at once, and each of its grants.",
+    )
     allow_empty_files: bool = Field(False, description="Let files of no bytes through.")
     max_size_image: ByteSize = Field(ByteSize(100 * 1024**2), description="The largest image.")
     max_size_audio: ByteSize = Field(ByteSize(5 * 1024**3), description="The largest audio file.")

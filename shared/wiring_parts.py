@@ -29,7 +29,9 @@ from shared.services.claims import ClaimRules
 from shared.services.direct import DirectService
 from shared.services.drafting import UploadRules
 from shared.services.jobs import JobService
+from shared.services.screening import Screening
 from shared.services.sweeps.runs import SweepRules
+from shared.services.weighing import Weighing
 
 _COUNTED_WITHIN_SECONDS: Final = 0.25  # else a request goes on without
 _STAGED_WITHIN: Final = Patience(connect_seconds=2, read_seconds=10, attempts=2)
@@ -93,9 +95,12 @@ def direct_uploads(
     return DirectService(records, objects, straight, jobs, settings.allow_empty_files)
 
 
-def adoption_of(settings: Settings, direct: DirectService, clock: Clock) -> Adoption:
+def adoption_of(
+    settings: Settings, direct: DirectService, screening: Screening, clock: Clock
+) -> Adoption:
     prefix, patience = settings.s3_staging_prefix, seconds(settings.adopt_seconds)
-    return Adoption(direct.records, direct, clock, prefix, patience)
+    weighing = Weighing(direct.records, direct, screening, clock)
+    return Adoption(direct.records, direct, weighing, clock, prefix, patience)
 
 
 def seconds(seconds: float) -> timedelta:

@@ -41,7 +41,8 @@ class SluiceApp(APIFlask):
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
         # A base address that ends in a slash makes two of them. Werkzeug would send the client, and
         # the file that it has begun to send, to the path with one.
-        environ["PATH_INFO"] = "/" + environ.get("PATH_INFO", "").lstrip("/")
+        path = "/" + environ.get("PATH_INFO", "").lstrip("/")
+        environ["PATH_INFO"] = s3_multipart.straightened(path)
         return super().wsgi_app(environ, start_response)
 
 

@@ -17,7 +17,6 @@ from werkzeug.http import parse_dict_header
 from shared.errors import BodyCut, Invalid, UnsupportedCoding
 from web.server.body import TRAILERS
 
-_MOST_JSON: Final = 1024 * 1024
 _MOST_WAIT_SECONDS: Final = 60
 _LONGEST_KEY: Final = 255
 _LONGEST_NUMBER: Final = 15  # digits: more is no number of ours, and int() refuses 4,301
@@ -55,8 +54,10 @@ class StrictJson(DefaultJSONProvider):
 class SluiceRequest(Request):
     """A request whose JSON body is bounded, and may be absent where nothing in it is required."""
 
+    most_json = 1024 * 1024  # bytes
+
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        if not self.whole_body(_MOST_JSON):
+        if not self.whole_body(self.most_json):
             return None
         return super().get_json(force=force, silent=silent, cache=cache)
 

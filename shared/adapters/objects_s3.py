@@ -68,8 +68,8 @@ class S3Objects(S3Copies, S3Direct, S3Joins):
     def presign(self, key: str, lifetime: timedelta, *, disposition: str, content_type: str) -> str:
         return self._signed(
             "get_object",
+            key,
             lifetime,
-            Key=key,
             ResponseContentDisposition=disposition,
             ResponseContentType=content_type,
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from shared.adapters.client_s3 import Patience, S3Place, s3_client
+from shared.adapters.client_s3 import Patience, S3Place, s3_client, translated
 from shared.adapters.digests_s3 import bare
 from shared.adapters.objects_s3_writes import S3Writes
 from shared.model.direct import Form
@@ -26,7 +26,7 @@ class S3Direct(S3Writes):
     ) -> str:
         said = {"ContentLength": size, "ContentType": content_type}
         known = {name: value for name, value in said.items() if value is not None}
-        return self._signed("put_object", lifetime, Key=key, **known)
+        return self._signed("put_object", key, lifetime, **known)
 
     def sign_form(
         self, key: str, lifetime: timedelta, *, least: int, most: int, content_type: str | None
@@ -34,13 +34,17 @@ class S3Direct(S3Writes):
         said = {} if content_type is None else {"Content-Type": content_type}
         fields: dict[str, str] = {**said, "success_action_status": "201"}
         conditions: list[Any] = [{name: text} for name, text in fields.items()]
-        signed = self._signer.generate_presigned_post(
-            self._place.bucket,
-            key,
-            Fields=fields,
-            Conditions=[*conditions, ["content-length-range", least, most]],
-            ExpiresIn=int(lifetime.total_seconds()),
-        )
+        self._signed(
+            "put_object", key, lifetime
+        )  # says if there are no credentials, as forms don't
+        with translated(key):
+            signed = self._signer.generate_presigned_post(
+                self._place.bucket,
+                key,
+                Fields=fields,
+                Conditions=[*conditions, ["content-length-range", least, most]],
+                ExpiresIn=int(lifetime.total_seconds()),
+            )
         return Form(signed["url"], signed["fields"])
 
     def begin_parts(self, key: str, *, content_type: str | None) -> str:
@@ -56,8 +60,8 @@ class S3Direct(S3Writes):
         self, key: str, multipart_id: str, number: int, lifetime: timedelta, *, size: int | None
     ) -> str:
         known = {} if size is None else {"ContentLength": size}
-        part = {"Key": key, "UploadId": multipart_id, "PartNumber": number}
-        return self._signed("upload_part", lifetime, **part, **known)
+        part = {"UploadId": multipart_id, "PartNumber": number}
+        return self._signed("upload_part", key, lifetime, **part, **known)
 
     def parts(self, key: str, multipart_id: str) -> Iterator[PartSeen]:
         paginator = self._client.get_paginator("list_parts")
@@ -78,10 +82,12 @@ class S3Direct(S3Writes):
                 MultipartUpload={"Parts": listed},
             )
 
-    def _signed(self, method: str, lifetime: timedelta, **said: Any) -> str:
-        url: str = self._signer.generate_presigned_url(
-            method,
-            Params={"Bucket": self._place.bucket, **said},
-            ExpiresIn=int(lifetime.total_seconds()),
-        )
-        return url
+    def _signed(self, method: str, key: str, lifetime: timedelta, **said: Any) -> str:
+        # Not `_asking`: the store itself is not asked, though maybe who has the credentials.
+        with translated(key):
+            url: str = self._signer.generate_presigned_url(
+                method,
+                Params={"Bucket": self._place.bucket, "Key": key, **said},
+                ExpiresIn=int(lifetime.total_seconds()),
+            )
+            return url

@@ -11,6 +11,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -66,6 +67,33 @@ class SqlDirectRows:
             .where(direct.c.key.in_(keys), uploads.c.state == UploadState.RECEIVING)
         )
         return [upload_of(row) for row in self._connection.execute(statement).mappings()]
+
+    def unsized(self, tenant: str, owner: str, grant_id: str | None) -> int:
+        theirs = and_(uploads.c.tenant == tenant, uploads.c.owner == owner)
+        is_open = and_(uploads.c.state == UploadState.RECEIVING, uploads.c.size.is_(None))
+        statement = (
+            select(func.count())
+            .select_from(uploads)
+            .join(direct, _here())
+            .where(theirs, is_open, direct.c.grant_id.is_not_distinct_from(grant_id))
+        )
+        return int(self._connection.execute(statement).scalar_one())
+
+    def growing(self, after: str, limit: int) -> list[tuple[Upload, Direct]]:
+        is_open = and_(uploads.c.state == UploadState.RECEIVING, uploads.c.size.is_(None))
+        statement = (
+            select(direct.c.upload_id)
+            .join(uploads, _here())
+            .where(is_open, direct.c.multipart_id.is_not(None), direct.c.upload_id > after)
+            .order_by(direct.c.upload_id)
+            .limit(limit)
+        )
+        ids = list(self._connection.execute(statement).scalars())
+        found = self._connection.execute(select(uploads).where(uploads.c.id.in_(ids))).mappings()
+        by_id = {row["id"]: upload_of(row) for row in found}
+        rows = self._connection.execute(select(direct).where(direct.c.upload_id.in_(ids)))
+        known = {row["upload_id"]: value(row, Direct) for row in rows.mappings()}
+        return [(by_id[each], known[each]) for each in ids if each in by_id and each in known]
 
     def over(self, keys: Sequence[str]) -> list[str]:
         is_over = ~exists().where(_here(), is_alive())

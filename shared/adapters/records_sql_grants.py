@@ -1,7 +1,7 @@
 """Rows of grants to upload."""
 
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -26,6 +26,16 @@ class SqlGrantRows:
         in_force = select(grants).where(grants.c.id == grant_id, grants.c.expires_at > db_now())
         row = self._connection.execute(in_force).mappings().first()
         return None if row is None else value(row, Grant)
+
+    def hold(self, grant_id: str) -> datetime | None:
+        # Shared: many open uploads by one grant at once. SQLite has one who writes at a time.
+        in_force = select(grants.c.expires_at).where(
+            grants.c.id == grant_id, grants.c.expires_at > db_now()
+        )
+        found: datetime | None = self._connection.execute(
+            in_force.with_for_update(read=True)
+        ).scalar()
+        return found
 
     def begun(self, grant_id: str) -> list[str]:
         statement = (

@@ -59,6 +59,7 @@ uploads = Table(
     Column("expires_at", Instant, nullable=False),
     Column("transfer", String(16), nullable=False, server_default="chunked"),
     Column("replaces", _ID),
+    Index(None, "tenant", "owner", "state"),
     Index(None, "state", "expires_at"),
     Index(None, "state", "updated_at"),
 )
@@ -102,7 +103,7 @@ direct = Table(
     Column("etag", String(255)),
     Column("is_cleared", Boolean, nullable=False),
     Column("links_until", Instant),
-    Column("grant_id", _ID),
+    Column("grant_id", _ID, index=True),
     Index(None, "is_cleared", "links_until"),  # of those to clear
 )
 

@@ -22,6 +22,7 @@ MOST_PARTS: Final = 10_000
 LONGEST_PUT: Final = timedelta(days=1)  # that began while its link worked
 _ONE_PUT: Final = 64 * MIB  # up to here one request is as well as parts
 _PART: Final = 16 * MIB
+_LONG: Final = 6  # digits: an ETag without a hyphen is one part's, and may be all digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,14 @@ class SignedForm:
 
 
 @dataclass(frozen=True, slots=True)
+class PartJoined:
+    """A part that is the object's by now: which one it was is known, and no more how long."""
+
+    number: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
     """The parts that their sender wants joined: ETags without quotes by number from 1.
 
@@ -108,6 +117,13 @@ class Named:
         if self.most is not None and sum(part.length for part in parts) > self.most:
             raise TooLarge(f"The file is larger than {self.most} bytes.", limit=self.most)
         return parts
+
+
+def joined(etag: str) -> list[PartJoined]:
+    """Return the parts of an object by its ETag, at whose end S3 says of how many it was joined."""
+    count = etag.rpartition("-")[2]
+    known = int(count) if count.isascii() and count.isdecimal() and len(count) < _LONG else 1
+    return [PartJoined(number, etag) for number in range(1, min(known, MOST_PARTS) + 1)]
 
 
 def part_size(size: int | None, wanted: int | None) -> int:

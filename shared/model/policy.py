@@ -128,16 +128,17 @@ def refuse_declaration(
     one when nothing says the category. An unknown extension is no reason to refuse.
     """
     _refuse_extension(profile, filename, declared)
-    named = by_extension(filename, profile.allowed)
     said = canonical(declared)
-    candidates = named or profile.allowed
-    if said is not None:
-        candidates = _may_be(profile, said, named)
-        if not candidates:
-            _refuse(profile, f"Files declared as {said} are not allowed here.", None, declared)
+    if said is not None and not _candidates(profile, filename, declared):
+        _refuse(profile, f"Files declared as {said} are not allowed here.", None, declared)
     if size is not None:
-        limits = (profile.max_sizes[each.category] for each in candidates)
-        _refuse_size(max(limits, default=0), size)
+        _refuse_size(largest(profile, filename=filename, declared=declared), size)
+
+
+def largest(profile: Profile, *, filename: str, declared: str | None) -> int:
+    """Return the size of the largest file that can be welcome by this name and type, in bytes."""
+    found = _candidates(profile, filename, declared)
+    return max((profile.max_sizes[each.category] for each in found), default=0)
 
 
 def refuse_beginning(
@@ -187,6 +188,12 @@ def _allowed(profile: Profile, detected: str, filename: str, declared: str | Non
         told = f"The file is {media.name}, which is not allowed under this name."
         _refuse(profile, told, media.name, declared)
     return media
+
+
+def _candidates(profile: Profile, filename: str, declared: str | None) -> tuple[MediaType, ...]:
+    """Return the allowed types that a file may have of which this is said."""
+    named, said = by_extension(filename, profile.allowed), canonical(declared)
+    return (named or profile.allowed) if said is None else _may_be(profile, said, named)
 
 
 def _may_be(profile: Profile, said: str, named: tuple[MediaType, ...]) -> tuple[MediaType, ...]:

@@ -36,6 +36,14 @@ class DirectRows(Protocol):
         """Return the uploads, still receiving, whose bytes wait under one of these keys."""
         ...
 
+    def unsized(self, tenant: str, owner: str, grant_id: str | None) -> int:
+        """Return how many uploads of no announced size an owner has open, by this grant or by none."""
+        ...
+
+    def growing(self, after: str, limit: int) -> list[tuple[Upload, Direct]]:
+        """Return open uploads after this id, in order, that come in parts of any size."""
+        ...
+
     def over(self, keys: Sequence[str]) -> list[str]:
         """Return those of these keys whose uploads nobody works on any more, nor ever will."""
         ...

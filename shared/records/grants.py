@@ -1,6 +1,6 @@
 """Rows of grants to upload."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.model.grant import Grant
@@ -13,6 +13,13 @@ class GrantRows(Protocol):
 
     def find(self, grant_id: str) -> Grant | None:
         """Return a grant that is in force."""
+        ...
+
+    def hold(self, grant_id: str) -> datetime | None:
+        """Keep a grant in force until the transaction ends, and return when it is over.
+
+        None for one that is not: what it would open must not be opened.
+        """
         ...
 
     def begun(self, grant_id: str) -> list[str]:

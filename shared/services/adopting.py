@@ -22,11 +22,12 @@ from shared.ports import Clock
 from shared.ports_direct import DirectStore
 from shared.records import Records
 from shared.services.direct import DirectService
+from shared.services.weighing import Weighing
 
 log = logging.getLogger(__name__)
 
 _LEASE_NAME: Final = "adoption"
-_LEASE: Final = timedelta(minutes=2)  # a round, and a request that hangs at its end
+_LEASE: Final = timedelta(minutes=3)  # a round, and a request that hangs at the end of its halves
 _PAGE: Final = 500
 
 
@@ -35,6 +36,7 @@ class _Round:
     """One round: behind which key it goes on ("" is the beginning), and what it has done so far."""
 
     after: str
+    weighed: str = ""  # the upload in parts behind which it goes on
     seen: int = 0
     adopted: int = 0
     cleared: int = 0
@@ -46,11 +48,13 @@ class Adoption:
 
     That is below `prefix`, the one of staging.
     `patience` is what a client has to say by itself that it is done, and of which digest. A round
-    ends after `budget`, or when it has seen `most` objects. One process at a time does it.
+    ends after `budget`, or when it has seen `most` objects. One process at a time does it. Parts are no
+    objects yet: those are `weighing`'s.
     """
 
     records: Records
     direct: DirectService
+    weighing: Weighing
     clock: Clock
     prefix: str
     patience: timedelta
@@ -68,12 +72,14 @@ class Adoption:
             if not rows.leases.take(_LEASE_NAME, self.holder, _LEASE):
                 return 0
             last = (rows.leases.find(_LEASE_NAME) or {}).get("result") or {}
-        done = _Round(last.get("after", ""))
+        done = _Round(last.get("after", ""), last.get("weighed", ""))
         try:
+            done.weighed = self.weighing.round(done.weighed)
             self._go_through(store, done)
         finally:
             with self.records.begin() as rows:
-                rows.leases.leave(_LEASE_NAME, self.holder, {"after": done.after})
+                result = {"after": done.after, "weighed": done.weighed}
+                rows.leases.leave(_LEASE_NAME, self.holder, result)
         if done.adopted or done.cleared:
             facts = {"uploads": done.adopted, "cleared": done.cleared}
             log.info("uploads_adopted", extra=facts)

@@ -31,7 +31,7 @@ from shared.model.upload import Chunk, Upload
 from shared.ports import ObjectStore
 from shared.ports_direct import DirectStore
 from shared.records import Records
-from shared.services.finding import looked_up, not_receiving
+from shared.services.finding import looked_up
 from shared.services.jobs import JobService
 from shared.services.releasing import release
 from shared.services.sealing import repeated
@@ -69,22 +69,31 @@ class DirectService:
 
     def here(self, upload: Upload, direct: Direct) -> list[Chunk]:
         """Return what has arrived: parts that fill their places, and all once there is an object."""
-        parts = self._parts(upload, direct) if direct.in_parts(upload) else None
+        parts = self.parts(upload, direct) if direct.in_parts(upload) else None
         if parts is not None:
             return _as_chunks(upload, parts)
         there = self.objects.find(direct.key)
         return [] if there is None else _whole(upload, there)
 
-    def parts(self, upload: Upload) -> list[PartSeen]:
-        """Return the parts that the store has, in order; none once they are joined.
+    def parts(self, upload: Upload, direct: Direct) -> list[PartSeen] | None:
+        """Return the parts that the store has, in order, of those that fill their places.
 
-        Raises `NotReceiving`.
+        None when it knows of no parts any more: they are joined, or were thrown away.
         """
-        with self.records.read() as rows:
-            direct = rows.direct.find(upload.id)
-        if direct is None or upload.state is not UploadState.RECEIVING:
-            raise not_receiving(upload)
-        return self._parts(upload, direct) or []
+        layout = coverage.layout_of(upload)
+        if direct.multipart_id is None:
+            return []
+        try:
+            seen = list(self.store.parts(direct.key, direct.multipart_id))
+        except NotFound:
+            return None
+        if layout is None:
+            return seen
+        return [
+            part
+            for part in seen
+            if part.number <= layout.count and part.length == layout.length(part.number - 1)
+        ]
 
     def complete(
         self, caller: Caller, upload: Upload, *, total_chunks: int | None, sha256: str | None
@@ -151,7 +160,7 @@ class DirectService:
         try:
             return self._queued(upload, there, sha256)
         except QuotaExceeded:
-            self._give_up(upload)
+            self.give_up(upload.id)
             raise
 
     def _queued(self, upload: Upload, there: StoredObject, sha256: str | None) -> Job:
@@ -172,11 +181,13 @@ class DirectService:
         self.jobs.announce(job)
         return job
 
-    def _give_up(self, upload: Upload) -> None:
-        """End what there is no room for: nothing is stored outside a quota, what lies there goes."""
+    def give_up(self, upload_id: str) -> bool:
+        """End an upload that is nobody's to go on with; what lies there goes. False where it has ended."""
         with self.records.begin() as rows:
-            if rows.uploads.advance(upload.id, Event.CANCEL):
-                release(rows, upload.id)
+            if not rows.uploads.advance(upload_id, Event.CANCEL):
+                return False
+            release(rows, upload_id)
+            return True
 
     def _object(
         self, upload: Upload, direct: Direct, *, joins: bool, named: Named | None
@@ -197,7 +208,7 @@ class DirectService:
 
     def _joined(self, upload: Upload, direct: Direct, named: Named | None) -> StoredObject | None:
         """Join the parts; whoever else did so before or meanwhile, the object tells."""
-        parts, gaps = self._parts(upload, direct), []
+        parts, gaps = self.parts(upload, direct), []
         if parts is not None and named is not None:
             gaps = [number - 1 for number in named.lost(parts)]
         elif parts is not None:
@@ -212,26 +223,6 @@ class DirectService:
         if there is None and gaps:
             raise ChunksMissing("Parts are missing; see `missing`.", missing=gaps)
         return there
-
-    def _parts(self, upload: Upload, direct: Direct) -> list[PartSeen] | None:
-        """Return the parts that fill their places; those that don't may be sent again.
-
-        None when the store knows of no parts any more: they are joined, or were thrown away.
-        """
-        layout = coverage.layout_of(upload)
-        if direct.multipart_id is None:
-            return []
-        try:
-            seen = list(self.store.parts(direct.key, direct.multipart_id))
-        except NotFound:
-            return None
-        if layout is None:
-            return seen
-        return [
-            part
-            for part in seen
-            if part.number <= layout.count and part.length == layout.length(part.number - 1)
-        ]
 
 
 def _as_chunks(upload: Upload, parts: Sequence[PartSeen]) -> list[Chunk]:

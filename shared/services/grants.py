@@ -1,7 +1,7 @@
 """Grants to upload: made by a caller, handed on by it, and taken back."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from uuid_utils.compat import uuid7
 
@@ -11,7 +11,7 @@ from shared.model.grant import Grant
 from shared.model.lifecycle import Event
 from shared.model.resumable import Capability
 from shared.ports import Clock
-from shared.records import Records
+from shared.records import Records, Transaction
 from shared.services.finding import is_id
 from shared.services.releasing import release
 
@@ -57,3 +57,14 @@ class GrantService:
             for upload_id in rows.grants.begun(grant_id):
                 if rows.uploads.advance(upload_id, Event.CANCEL):
                     release(rows, upload_id)
+
+
+def held(rows: Transaction, grant_id: str) -> datetime:
+    """Keep a grant in force as long as the transaction lasts, and return when it is over.
+
+    So whoever ends it finds what is opened by it meanwhile. Raises `NotFound`.
+    """
+    expires_at = rows.grants.hold(grant_id)
+    if expires_at is None:
+        raise NotFound(_NOUN)
+    return expires_at

@@ -30,6 +30,11 @@ class Screening:
             return self.largest(profile)
         return max(_largest(each) for each in self.profiles.values())
 
+    def largest_declared(self, upload: Upload) -> int:
+        """The same of a file of this name and declared type."""
+        profile = policy.choose(self.profiles, upload.profile)
+        return policy.largest(profile, filename=upload.filename, declared=upload.declared_type)
+
     def refuse_declaration(self, new: NewUpload) -> None:
         """Raise `Unsupported` or `TooLarge` for what cannot be allowed whatever its bytes are."""
         policy.refuse_declaration(

@@ -1,21 +1,22 @@
 """What clients are handed who send their bytes straight to the object store: signed requests."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.errors import ChunkMisplaced, Conflict, Unavailable
+from shared.errors import ChunkMisplaced, Conflict, OutcomeUnknown, Unavailable
 from shared.model import coverage
 from shared.model.caller import Caller, Scope
 from shared.model.direct import Direct, SignedForm, Target, Targets, is_parted, missing
-from shared.model.lifecycle import Event, UploadState
+from shared.model.lifecycle import UploadState
 from shared.model.upload import Upload
 from shared.ports import Clock
 from shared.records import Records
 from shared.services.direct import DirectService
 from shared.services.finding import find_upload, not_receiving
-from shared.services.releasing import release
+from shared.services.grants import held
 
 MOST_TARGETS: Final = 100
 _SHORTEST: Final = timedelta(seconds=1)
@@ -37,11 +38,13 @@ class TargetService:
         *,
         numbers: Sequence[int] | None = None,
         lifetime: timedelta | None = None,
+        grant_id: str | None = None,
     ) -> Targets:
         """Sign requests for these parts, or for the first hundred that are missing.
 
-        They work no longer than the upload is open. Raises `NotReceiving`, `Conflict` when the
-        upload does not go this way, `ChunkMisplaced` beyond its end.
+        They work no longer than the upload is open, and the grant in force that they are asked by.
+        Raises `NotReceiving`, `NotFound` for a grant that is over, `Conflict` when the upload does
+        not go this way, `ChunkMisplaced` beyond its end.
         """
         upload, direct = self._receiving(caller, upload_id)
         if is_parted(upload) and direct.multipart_id is None:
@@ -51,23 +54,31 @@ class TargetService:
         else:
             wanted = _known(upload, direct, numbers)
         now = self.clock.now()
-        lifetime = self._noted(upload, lifetime)
+        lifetime = self._noted(upload, lifetime, grant_id)
         signed = [self._signed(upload, direct, number, lifetime) for number in wanted]
         return Targets(signed, now + lifetime)
 
-    def sign_form(self, caller: Caller, upload_id: str, *, least: int, most: int) -> SignedForm:
+    def sign_form(
+        self,
+        caller: Caller,
+        upload_id: str,
+        *,
+        least: int,
+        most: int,
+        grant_id: str | None = None,
+    ) -> SignedForm:
         """Sign a form for the whole file, of `least` to `most` bytes; raises as `sign`."""
         upload, direct = self._receiving(caller, upload_id)
         now, kind = self.clock.now(), upload.declared_type
-        lifetime = self._noted(upload, None)
+        lifetime = self._noted(upload, None, grant_id)
         form = self.direct.store.sign_form(
             direct.key, lifetime, least=least, most=most, content_type=kind
         )
         return SignedForm(form, now + lifetime)
 
-    def begin(self, caller: Caller, upload_id: str) -> None:
-        """Let the upload come in parts of any size; raises as `sign`."""
-        self._begun(*self._receiving(caller, upload_id))
+    def begin(self, caller: Caller, upload_id: str) -> Direct:
+        """Let the upload come in parts of any size; raises `NotReceiving`."""
+        return self._begun(*self._receiving(caller, upload_id))
 
     def sign_first(self, caller: Caller, upload_id: str, *, is_kept: bool) -> Targets:
         """Sign for an upload that was opened just now; where that fails it is given up again.
@@ -79,14 +90,8 @@ class TargetService:
             return self.sign(caller, upload_id)
         except Unavailable:
             if not is_kept:
-                self.give_up(upload_id)
+                self.direct.give_up(upload_id)
             raise
-
-    def give_up(self, upload_id: str) -> None:
-        """End an upload of which its client has heard nothing yet."""
-        with self.records.begin() as rows:
-            if rows.uploads.advance(upload_id, Event.CANCEL):
-                release(rows, upload_id)
 
     def _receiving(self, caller: Caller, upload_id: str) -> tuple[Upload, Direct]:
         caller.require(Scope.FILES_WRITE)
@@ -98,11 +103,13 @@ class TargetService:
             raise not_receiving(upload)
         return upload, direct
 
-    def _noted(self, upload: Upload, lifetime: timedelta | None) -> timedelta:
+    def _noted(self, upload: Upload, lifetime: timedelta | None, grant_id: str | None) -> timedelta:
         """Return how long targets are to work; they may be handed out when this is committed."""
-        left = upload.expires_at - self.clock.now()
-        lifetime = max(_SHORTEST, min(lifetime or self.links, left))
         with self.records.begin() as rows:
+            left = upload.expires_at - self.clock.now()
+            if grant_id is not None:
+                left = min(left, held(rows, grant_id) - rows.now())
+            lifetime = max(_SHORTEST, min(lifetime or self.links, left))
             if not rows.uploads.hold(upload.id, UploadState.RECEIVING):
                 raise not_receiving(rows.uploads.find(upload.id) or upload)
             # Before they are out: nothing may be written later than the row knows.
@@ -118,13 +125,21 @@ class TargetService:
         """Begin the multipart upload, once."""
         store = self.direct.store
         multipart_id = store.begin_parts(direct.key, content_type=upload.declared_type)
-        with self.records.begin() as rows:
-            is_ours = rows.direct.begun(upload.id, multipart_id)
-            known = rows.direct.find(upload.id)
+        try:
+            with self.records.begin() as rows:
+                is_open = rows.uploads.hold(upload.id, UploadState.RECEIVING)
+                is_ours = is_open and rows.direct.begun(upload.id, multipart_id)
+                now, known = rows.uploads.find(upload.id), rows.direct.find(upload.id)
+        except OutcomeUnknown:
+            raise  # it may be the upload's: else a sweep aborts it
+        except Unavailable:
+            with suppress(Unavailable):
+                self.direct.objects.abort_multipart(direct.key, multipart_id)
+            raise
         if not is_ours:
             self.direct.objects.abort_multipart(direct.key, multipart_id)
-        if known is None:
-            raise not_receiving(upload)
+        if not is_open or known is None:
+            raise not_receiving(now or upload)
         return known
 
     def _signed(self, upload: Upload, direct: Direct, number: int, lifetime: timedelta) -> Target:

@@ -7,11 +7,7 @@ from functools import partial
 
 from uuid_utils.compat import uuid7
 
-from shared.errors import (
-    Conflict,
-    OutcomeUnknown,
-    QuotaExceeded,
-)
+from shared.errors import Conflict, OutcomeUnknown, QuotaExceeded
 from shared.model import naming
 from shared.model.caller import Caller, Scope
 from shared.model.direct import Direct
@@ -51,10 +47,18 @@ class UploadService:
     clock: Clock
     rules: UploadRules
 
-    def open(self, caller: Caller, new: NewUpload, *, idempotency_key: str | None = None) -> Upload:
+    def open(
+        self,
+        caller: Caller,
+        new: NewUpload,
+        *,
+        idempotency_key: str | None = None,
+        condition: Callable[[Transaction], None] | None = None,
+    ) -> Upload:
         """Open an upload and reserve its room; with a key, a repeat answers the first result.
 
-        Raises `Unprocessable`, `Unsupported`, `TooLarge`, `QuotaExceeded`, `IdempotencyMisuse`,
+        `condition` is asked in the same transaction, and raises where it is not to be. Raises
+        `Unprocessable`, `Unsupported`, `TooLarge`, `QuotaExceeded`, `IdempotencyMisuse`,
         `DirectUnavailable`.
         """
         caller.require(Scope.FILES_WRITE)
@@ -62,6 +66,8 @@ class UploadService:
         given_up: list[str] = []
         try:
             with self.records.begin() as rows:
+                if condition is not None:
+                    condition(rows)
                 if idempotency_key is not None:
                     first = first_result(rows, upload, idempotency_key, fingerprint_of(new))
                     if first is not None:

@@ -1,15 +1,17 @@
 """What a real S3 store lets clients do by themselves, with requests that we have signed."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
 import requests
 
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.objects_s3 import S3Objects
-from shared.errors import NotFound
+from shared.errors import AccessDenied, NotFound
 from tests.support.objects import FIVE, content
 from tests.support.waiting import eventually
 
@@ -131,3 +133,100 @@ def test_a_part_of_no_announced_size_has_any(store: S3Objects) -> None:
     assert [put(url, b"one"), put(url, b"another")] == [200, 200]
     store.join_parts(KEY, multipart_id, list(store.parts(KEY, multipart_id)))
     assert content(store, KEY) == b"another"
+
+
+# What nobody has signed: a header turns a PUT into a copy of another's file, or gives it away.
+UNSIGNED: dict[str, dict[str, str]] = {
+    "a copy": {"x-amz-copy-source": "/{bucket}/secret.txt"},
+    "a copy without a slash": {"X-Amz-Copy-Source": "{bucket}/secret.txt"},
+    "a copy with metadata of its own": {
+        "x-amz-copy-source": "/{bucket}/secret.txt",
+        "x-amz-metadata-directive": "REPLACE",
+    },
+    "a part of a copy": {
+        "x-amz-copy-source": "/{bucket}/secret.txt",
+        "x-amz-copy-source-range": "bytes=0-3",
+    },
+    "an ACL": {"x-amz-acl": "public-read"},
+    "a grant": {"x-amz-grant-read": "uri=http://acs.amazonaws.com/groups/global/AllUsers"},
+    "tags": {"x-amz-tagging": "team=7"},
+    "metadata": {"x-amz-meta-upload-id": "another"},
+    "a storage class": {"x-amz-storage-class": "GLACIER"},
+    "a legal hold": {"x-amz-object-lock-legal-hold": "ON"},
+    "a redirect": {"x-amz-website-redirect-location": "https://elsewhere.example"},
+    "a key of encryption": {"x-amz-server-side-encryption": "aws:kms"},
+}
+
+
+@pytest.mark.parametrize("named", UNSIGNED)
+@pytest.mark.parametrize("way", ["put", "put of a size", "part", "part of a size"])
+def test_a_link_to_write_takes_no_header_that_is_not_signed(
+    store: S3Objects, bucket: S3Place, way: str, named: str
+) -> None:
+    store.put("secret.txt", b"another's", content_type="text/plain", upload_id="another")
+    size = 5 if way.endswith("size") else None
+    multipart_id = None
+    if way.startswith("part"):
+        multipart_id = store.begin_parts(KEY, content_type=None)
+        url = store.sign_part(KEY, multipart_id, 1, MINUTE, size=size)
+    else:
+        url = store.sign_put(KEY, MINUTE, size=size, content_type=None)
+    said = {name: text.format(bucket=bucket.bucket) for name, text in UNSIGNED[named].items()}
+
+    answers = [
+        requests.put(url, data=body, headers=said, timeout=10).status_code
+        for body in (b"hello", b"")
+    ]
+
+    assert answers == [403, 403]
+    assert store.find(KEY) is None
+    assert multipart_id is None or list(store.parts(KEY, multipart_id)) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["acl", "tagging", "retention", "partNumber=1&uploadId=x", "x-amz-acl=public-read"],
+)
+def test_a_link_to_write_takes_no_parameter_that_is_not_signed(store: S3Objects, more: str) -> None:
+    url = store.sign_put(KEY, MINUTE, size=None, content_type=None)
+
+    assert put(f"{url}&{more}", b"hello") == 403
+    assert store.find(KEY) is None
+
+
+def test_what_a_form_says_beside_its_policy_gives_nothing_away(store: S3Objects) -> None:
+    form = store.sign_form(KEY, MINUTE, least=1, most=10, content_type="text/plain")
+
+    def post(**fields: str) -> None:
+        parts: list[Any] = [
+            (name, (None, text)) for name, text in {**form.fields, **fields}.items()
+        ]
+        files = [*parts, ("file", ("x", b"hello"))]
+        requests.post(form.url, files=files, timeout=10, allow_redirects=False)
+
+    for fields in ({"acl": "public-read"}, {"x-amz-meta-upload-id": "another"}):
+        post(**fields)  # SeaweedFS takes no notice of the first, others refuse it
+
+    there = store.find(KEY)
+    assert there is None or there.metadata == {}
+    assert requests.get(f"{form.url}/{KEY}", timeout=10).status_code == 403
+
+
+def test_who_has_no_credentials_signs_nothing_and_is_told_so(
+    bucket: S3Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    nobody = replace(bucket, access_key_id=None, secret_access_key=None, session=boto3.Session())
+    store = S3Objects(nobody)
+
+    for sign in (
+        lambda: store.sign_put(KEY, MINUTE, size=None, content_type=None),
+        lambda: store.sign_part(KEY, "x", 1, MINUTE, size=None),
+        lambda: store.sign_form(KEY, MINUTE, least=1, most=2, content_type=None),
+        lambda: store.presign(KEY, MINUTE, disposition="inline", content_type="text/plain"),
+    ):
+        with pytest.raises(AccessDenied):
+            sign()

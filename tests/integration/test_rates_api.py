@@ -64,6 +64,16 @@ def test_every_answer_says_the_policy_and_what_is_left_of_it(web: Web) -> None:
     assert all(0 < field(each, "RateLimit")[1]["t"] <= 60 for each in answers)
 
 
+def test_a_form_for_the_store_counts_as_what_it_does_and_not_as_how_it_is_asked_for(
+    web: Web,
+) -> None:
+    with web.api("uppy") as uppy:
+        answers = [uppy.get("/s3/params?filename=a.txt") for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [409, 409, 429]  # there is no store
+    assert {field(each, "RateLimit-Policy")[0] for each in answers} == {"write"}
+
+
 def test_one_too_many_is_refused_in_the_dialects_own_shape(web: Web) -> None:
     with web.api("eager") as eager:
         *_, refused = [eager.get(LIST) for _ in range(4)]

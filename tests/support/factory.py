@@ -54,6 +54,7 @@ from shared.services.targets import TargetService
 from shared.services.unsized import UnsizedService
 from shared.services.uploads import UploadService
 from shared.services.webhooks import WebhookService
+from shared.services.weighing import Weighing
 from shared.wiring import Services
 from tests.support.builders import a_webhook
 from tests.support.messes import RULES as SWEEP_RULES
@@ -262,6 +263,7 @@ def a_factory(
     )
     chunks = ChunkService(records, staging, screening, UPLOADS.chunk_size)
     targets = TargetService(records, direct, clock, timedelta(hours=1))
+    weighing = Weighing(records, direct, screening, clock)
     services = Services(
         settings=Settings(_env_file=None, data_dir=folder),
         records=records,
@@ -273,9 +275,9 @@ def a_factory(
         describing=describing,
         uploads=receiving,
         targets=targets,
-        unsized=UnsizedService(records, receiving, targets, direct),
+        unsized=UnsizedService(records, receiving, targets, direct, 100),
         grants=GrantService(records, clock, timedelta(hours=1)),
-        adoption=Adoption(records, direct, clock, ".staging/", timedelta(0)),
+        adoption=Adoption(records, direct, weighing, clock, ".staging/", timedelta(0)),
         chunks=chunks,
         resuming=ResumeService(records, receiving, StreamService(chunks), jobs, files),
         jobs=jobs,

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from shared.adapters.migrate_online import add_column, create_index, create_table
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -10,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    create_table(
         "grants",
         sa.Column("id", sa.String(36), nullable=False),
         sa.Column("tenant", sa.String(64), nullable=False),
@@ -20,11 +22,19 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_grants")),
     )
-    op.create_index(op.f("ix_grants_expires_at"), "grants", ["expires_at"])
-    op.add_column("direct", sa.Column("grant_id", sa.String(36), nullable=True))
+    create_index(op.f("ix_grants_expires_at"), "grants", ["expires_at"])
+    add_column("direct", sa.Column("grant_id", sa.String(36), nullable=True))
+    create_index(op.f("ix_direct_grant_id"), "direct", ["grant_id"])
+    create_index(
+        op.f("ix_uploads_tenant_uploads_owner_uploads_state"),
+        "uploads",
+        ["tenant", "owner", "state"],
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_uploads_tenant_uploads_owner_uploads_state"), table_name="uploads")
+    op.drop_index(op.f("ix_direct_grant_id"), table_name="direct")
     op.drop_column("direct", "grant_id")
     op.drop_index(op.f("ix_grants_expires_at"), table_name="grants")
     op.drop_table("grants")

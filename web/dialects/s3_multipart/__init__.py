@@ -5,6 +5,7 @@ no headers (version 6): there the grant in the path says who asks. `/s3/{grant}/
 beside it is for its `signRequest`.
 """
 
+import re
 from http import HTTPStatus
 from typing import Final
 
@@ -15,10 +16,20 @@ from web.dialects.s3_multipart import signing, views
 from web.errors import Refusal
 from web.services import services
 
-__all__ = ["PREFIX", "enter", "refusal", "register"]
+__all__ = ["PREFIX", "enter", "refusal", "register", "straightened"]
 
 PREFIX: Final = "/s3"
 _GRANTED: Final = f"{PREFIX}/<grant>"
+_SLASHES: Final = re.compile("/{2,}")
+_AS_S3: Final = re.compile(f"{PREFIX}/[^/]+/uploads/")
+
+
+def straightened(path: str) -> str:
+    """Return one of our paths without empty steps: the plugin puts its own behind any address.
+
+    Where that ends in a slash browsers would not even ask, as their preflights are not redirected.
+    """
+    return _SLASHES.sub("/", path) if path.startswith(f"{PREFIX}/") else path
 
 
 def enter(app: Flask) -> None:
@@ -35,10 +46,12 @@ def register(app: Flask) -> None:
 def refusal(refused: Refusal) -> Response:
     """Present a refusal as Companion does: `{error}`, with our code and facts beside it.
 
-    Version 5 shows `message` to people.
+    Version 5 shows `message` to people. What is asked as of S3 is answered as by S3.
     """
     invalid = refused.status is HTTPStatus.UNPROCESSABLE_ENTITY
     status = HTTPStatus.BAD_REQUEST if invalid else refused.status
+    if _AS_S3.match(request.path):
+        return signing.refusal(refused, status)
     said = {"error": refused.detail, "message": refused.detail, "code": refused.code}
     body = {**refused.facts, **said, "requestId": g.get("request_id")}
     return Response(f"{json.dumps(body)}\n", status, mimetype="application/json")

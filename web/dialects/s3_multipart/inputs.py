@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
+from xml.sax.saxutils import unescape
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -16,17 +17,26 @@ from web.rest.inputs import Text
 _METADATA: Final = re.compile(r"metadata\[(.+)\]")
 # What Uppy puts into the metadata of every file, beside what it says anyway.
 _OWN: Final = frozenset({"name", "type", "filename", "filetype", "content_type"})
+_QUOTES: Final = {"&quot;": '"', "&#34;": '"'}
 _UNSAID: Final = frozenset({"", "null", "undefined"})
+_MOST_SIGNED: Final = 1000  # by one request
 _PART: Final = re.compile(
-    r"<Part>\s*<PartNumber>(\d{1,5})</PartNumber>\s*<ETag>([^<]{1,255})</ETag>\s*</Part>"
+    r"<Part>\s*<PartNumber>([0-9]{1,5})</PartNumber>\s*<ETag>([^<]{1,255})</ETag>\s*</Part>"
 )
+
+
+def _number(said: Any) -> Any:
+    """Take text that says a number for it, and no truth."""
+    if isinstance(said, bool):
+        raise ValueError("true is no number")  # noqa: TRY004  # pydantic's word for a wrong value
+    return said
 
 
 class Said(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-Number = Annotated[int, Field(ge=1, le=MOST_PARTS)]
+Number = Annotated[int, BeforeValidator(_number), Field(ge=1, le=MOST_PARTS)]
 Filename = Annotated[Text, Field(max_length=1024)]
 
 
@@ -55,14 +65,17 @@ class KeyQuery(Said):
 
 
 def _numbers(text: Any) -> Any:
-    return [part for part in text.split(",") if part] if isinstance(text, str) else text
+    """Take each number once, in the order in which they come."""
+    if not isinstance(text, str):
+        return text
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 class BatchQuery(KeyQuery):
     part_numbers: Annotated[
         list[Number],
         BeforeValidator(_numbers),
-        Field(alias="partNumbers", min_length=1, max_length=MOST_PARTS),
+        Field(alias="partNumbers", min_length=1, max_length=_MOST_SIGNED),
     ]
 
 
@@ -96,9 +109,10 @@ class SignIn(Said):
 
 def etags_in(body: str) -> dict[int, str]:
     """Return the parts that a `CompleteMultipartUpload` of S3 names. Raises `Unprocessable`."""
-    found = [(int(number), etag.replace("&quot;", '"')) for number, etag in _PART.findall(body)]
+    found = [(int(number), unescape(etag, _QUOTES)) for number, etag in _PART.findall(body)]
     is_whole = body.rstrip().endswith("</CompleteMultipartUpload>")
-    if not found or not is_whole or len(found) != body.count("<Part>"):
+    numbered = all(1 <= number <= MOST_PARTS for number, _ in found)
+    if not found or not numbered or not is_whole or len(found) != body.count("<Part>"):
         raise Unprocessable("The body is no list of parts.", pointer="/parts")
     return _once(found)
 

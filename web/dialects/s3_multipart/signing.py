@@ -4,6 +4,7 @@ The bytes go to the store. What opens, lists, ends and aborts comes back here, a
 would, in XML: so that a finished upload is sealed at once, and nobody has to find it.
 """
 
+from http import HTTPStatus
 from typing import Any, Final, cast
 from xml.sax.saxutils import escape
 
@@ -11,17 +12,20 @@ from apiflask import APIBlueprint
 from flask import Response, g, request
 
 from shared.errors import Invalid
+from shared.model.direct import PartJoined
+from shared.model.stored import PartSeen
 from web.addresses import root
 from web.auth import caller
 from web.dialects.s3_multipart.inputs import SignIn, etags_in
-from web.dialects.s3_multipart.views import completed, found, holder
+from web.dialects.s3_multipart.views import MOST_BODY, completed, found, holder
+from web.errors import Refusal
 from web.limits import hold_slot
 from web.requests import SluiceRequest
 from web.services import services
 
 bp = APIBlueprint("s3_signing", __name__, enable_openapi=False)
 
-_MOST_BODY: Final = 1024 * 1024
+_QUOTE: Final = {'"': "&quot;"}
 
 
 @bp.post("/sign")
@@ -36,7 +40,7 @@ def sign(said: SignIn) -> Any:
 def begin(upload_id: str) -> Response:
     """Tell of an upload that was opened when this was signed, as CreateMultipartUpload."""
     opened = found(upload_id)
-    return _xml("InitiateMultipartUploadResult", _names(opened.key), UploadId=upload_id)
+    return _xml("InitiateMultipartUploadResult", _names(opened.key) + _tags(UploadId=upload_id))
 
 
 @bp.get("/uploads/<upload_id>")
@@ -44,24 +48,20 @@ def list_parts(upload_id: str) -> Response:
     """List the parts that the store has, as ListParts; all at once."""
     hold_slot()
     opened = found(upload_id)
-    parts = "".join(
-        f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{escape(part.etag)}&quot;</ETag>"
-        f"<Size>{part.length}</Size></Part>"
-        for part in services().unsized.parts(opened)
-    )
-    return _xml("ListPartsResult", _names(opened.key) + parts, UploadId=upload_id)
+    parts = "".join(f"<Part>{_listed(part)}</Part>" for part in services().unsized.parts(opened))
+    return _xml("ListPartsResult", _names(opened.key) + parts + _tags(UploadId=upload_id))
 
 
 @bp.post("/uploads/<upload_id>/complete")
 def complete(upload_id: str) -> Response:
     """Join the parts and queue the job, as CompleteMultipartUpload."""
     hold_slot()
-    said_whole = cast("SluiceRequest", request).whole_body(_MOST_BODY)
+    said_whole = cast("SluiceRequest", request).whole_body(MOST_BODY)
     etags = etags_in(said_whole.decode("utf-8", "replace"))
     opened = found(upload_id)
     said = completed(opened, services().unsized.complete(holder(), opened, etags))
-    names = {"Location": said["location"], "ETag": f"&quot;{upload_id}&quot;"}
-    return _xml("CompleteMultipartUploadResult", _names(opened.key), **names)
+    names = _tags(Location=said["location"], ETag=f'"{upload_id}"')
+    return _xml("CompleteMultipartUploadResult", _names(opened.key) + names)
 
 
 @bp.delete("/uploads/<upload_id>")
@@ -69,6 +69,12 @@ def abort(upload_id: str) -> Response:
     """Cancel the upload, as AbortMultipartUpload; a repeat is success."""
     services().uploads.cancel(caller(), found(upload_id).upload.id)
     return Response(status=204)
+
+
+def refusal(refused: Refusal, status: HTTPStatus) -> Response:
+    """Present a refusal of what the plugin takes for S3; it shows `Code` to people."""
+    facts = {"Code": refused.code, "Message": refused.detail}
+    return _xml("Error", _tags(**facts, RequestId=g.get("request_id", "")), status)
 
 
 def _opened(said: SignIn) -> tuple[str, str]:
@@ -98,12 +104,21 @@ def _address(upload_id: str) -> str:
     return f"{root()}/s3/{g.granted}/uploads/{upload_id}"
 
 
+def _listed(part: PartSeen | PartJoined) -> str:
+    said = _tags(PartNumber=str(part.number), ETag=f'"{part.etag}"')
+    return said + _tags(Size=str(part.length)) if isinstance(part, PartSeen) else said
+
+
 def _names(key: str) -> str:
-    bucket = services().settings.s3_bucket_name
-    return f"<Bucket>{escape(bucket)}</Bucket><Key>{escape(key)}</Key>"
+    return _tags(Bucket=services().settings.s3_bucket_name, Key=key)
 
 
-def _xml(name: str, inside: str, **more: str) -> Response:
-    also = "".join(f"<{each}>{text}</{each}>" for each, text in more.items())
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{name}>{inside}{also}</{name}>'
-    return Response(body, mimetype="application/xml", headers={"Cache-Control": "no-store"})
+def _tags(**named: str) -> str:
+    return "".join(f"<{name}>{escape(text, _QUOTE)}</{name}>" for name, text in named.items())
+
+
+def _xml(name: str, inside: str, status: int = HTTPStatus.OK) -> Response:
+    # The plugin looks for this very type before it reads a refusal.
+    headers = {"Cache-Control": "no-store", "Content-Type": "application/xml"}
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{name}>{inside}</{name}>'
+    return Response(body, status, headers)

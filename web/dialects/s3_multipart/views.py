@@ -4,24 +4,30 @@ An upload's `uploadId` is its id; its `key` is where it waits in the store, whic
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, cast
 
 from apiflask import APIBlueprint
 from flask import g, request
 
 from shared.errors import Unprocessable
-from shared.model.direct import MOST_PARTS
+from shared.model.direct import MOST_PARTS, PartJoined
 from shared.model.grant import Holder
 from shared.model.job import Job
+from shared.model.stored import PartSeen
 from shared.services.unsized import Opened
 from web.auth import caller
 from web.dialects.s3_multipart.inputs import BatchQuery, CompleteIn, KeyQuery, ParamsQuery, UploadIn
 from web.limits import hold_slot
+from web.rates import counted_as
+from web.requests import SluiceRequest
 from web.services import services
 
 bp = APIBlueprint("s3_multipart", __name__, enable_openapi=False)
 
-_FRESH = {"Cache-Control": "no-store"}
+# Ten thousand parts, each with an ETag and blanks around it.
+MOST_BODY: Final = 2 * 1024 * 1024
+
+_FRESH: Final = {"Cache-Control": "no-store"}
 
 
 def holder() -> Holder:
@@ -43,8 +49,14 @@ def completed(opened: Opened, job: Job) -> dict[str, str]:
     }
 
 
+@bp.before_request
+def take_long_lists() -> None:
+    cast("SluiceRequest", request).most_json = MOST_BODY
+
+
 @bp.get("/params")
 @bp.input(ParamsQuery, location="query", arg_name="query")
+@counted_as("write")  # whatever its method: it opens an upload
 def sign_form(query: ParamsQuery) -> Any:
     """Open an upload that comes whole, and sign a form for it."""
     hold_slot()
@@ -68,11 +80,7 @@ def open_parts(said: UploadIn) -> Any:
 def list_parts(upload_id: str, query: KeyQuery) -> Any:
     """List the parts that the store has."""
     hold_slot()
-    parts = services().unsized.parts(found(upload_id, query.key))
-    listed = [
-        {"PartNumber": part.number, "ETag": f'"{part.etag}"', "Size": part.length} for part in parts
-    ]
-    return listed, _FRESH
+    return [_listed(part) for part in services().unsized.parts(found(upload_id, query.key))], _FRESH
 
 
 @bp.get("/multipart/<upload_id>/<int:number>")
@@ -89,6 +97,7 @@ def sign_part(upload_id: str, number: int, query: KeyQuery) -> Any:
 @bp.input(BatchQuery, location="query", arg_name="query")
 def sign_batch(upload_id: str, query: BatchQuery) -> Any:
     """Sign requests for many parts."""
+    hold_slot()
     opened = found(upload_id, query.key)
     signed = services().unsized.sign_parts(holder(), opened, query.part_numbers)
     urls = {str(each.number + 1): each.url for each in signed.targets}
@@ -113,6 +122,11 @@ def abort(upload_id: str, query: KeyQuery) -> Any:
     opened = found(upload_id, query.key)
     services().uploads.cancel(caller(), opened.upload.id)
     return {}, _FRESH
+
+
+def _listed(part: PartSeen | PartJoined) -> dict[str, Any]:
+    said: dict[str, Any] = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}
+    return said | {"Size": part.length} if isinstance(part, PartSeen) else said
 
 
 def _seconds(expires_at: datetime) -> int:
