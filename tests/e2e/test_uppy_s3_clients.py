@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from tests.support.api import Api, answered
 from tests.support.browser import CHROMIUM, told_by
 from tests.support.clients import Clients
 from tests.support.stack import Stack
+from tests.support.waiting import eventually
 
 MIB: Final = 1024**2
 NAMES: Final = {"one.txt": 3 * MIB, "zwei & drei.txt": 12 * MIB + 5, "é.txt": 10}
@@ -86,6 +88,80 @@ def test_version_6_goes_on_after_a_pause_with_what_is_there(
     listed = re.compile(f"method=GET path=/s3/\\S*/{each['key'].rpartition('/')[2]} .*status=200")
     assert any(listed.search(line) for line in stack.log)
     assert each["location"].startswith(f"{alice.base_url}/api/v1/jobs/")
+
+
+@in_a_browser
+@pytest.mark.parametrize(
+    ("way", "call", "count"), [("companionUrl", "/2", 1), ("signUrl", "/sign", 3)]
+)
+def test_version_6_goes_on_when_the_web_was_killed(
+    alice: Api, grant: dict[str, Any], show: Show, stack: Stack, way: str, call: str, count: int
+) -> None:
+    address = grant["companion_url" if way == "companionUrl" else "sign_url"]
+    begun = len(stack.log)
+
+    def kill() -> None:
+        signed = re.compile(rf"path=/s3/\S*{call} .*status=200")
+        eventually(lambda: len(list(filter(signed.search, stack.log[begun:]))) >= count, 30)
+        stack.process("web").kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    said = {"options": {"shouldUseMultipart": True}, "pauseAfter": 2, "pauseFor": 600}
+    told = show({"long.txt": 17 * MIB}, **{way: address}, **said, retries=40)
+    killer.join()
+
+    assert told["failures"]
+    assert digests(alice, told) == {"long.txt": sent(17 * MIB)}
+    assert len(answered(alice.get("/api/v1/files"), 200)["items"]) == 1
+
+
+@in_a_browser
+def test_version_6_goes_on_when_the_answer_to_the_end_was_lost(
+    alice: Api, grant: dict[str, Any], show: Show, books: Books
+) -> None:
+    said = {"options": {"shouldUseMultipart": True}, "loses": "/complete", "retries": 1}
+
+    told = show({"long.txt": 11 * MIB}, companionUrl=grant["companion_url"], **said)
+
+    assert len(told["failures"]) == 1
+    assert digests(alice, told) == {"long.txt": sent(11 * MIB)}
+    assert told["parts"] == 3  # none was sent again
+    assert books.count("uploads", tenant=alice.tenant) == 1
+
+
+@in_a_browser
+@pytest.mark.parametrize("multipart", [False, True])
+def test_version_6_without_a_grant_is_refused(
+    stack: Stack, show: Show, books: Books, *, multipart: bool
+) -> None:
+    with books.unchanged():
+        told = show(
+            {"long.txt": 6 * MIB},
+            companionUrl=stack.base_url,
+            options={"shouldUseMultipart": multipart},
+        )
+
+    (failed,) = told["failed"]
+    assert failed["error"].upper() == "COMPANION REQUEST FAILED: UNAUTHORIZED"
+
+
+@in_a_browser
+def test_version_6_is_told_why_the_store_is_not_for_it(
+    alice: Api, grant: dict[str, Any], show: Show
+) -> None:
+    told = show(
+        {"long.txt": 11 * MIB},
+        signUrl=grant["sign_url"],
+        revokes={
+            "url": f"{alice.base_url}/api/v1/upload-grants/{grant['id']}",
+            "token": alice.token,
+        },
+        options={"shouldUseMultipart": True},
+    )
+
+    assert told["failed"][0]["error"] == "There is no such upload grant."
+    assert told["successful"] == []
 
 
 @in_a_browser
