@@ -15,14 +15,17 @@ async function uploadPartBytes({ signature, body, onComplete, signal }) {
   return { ETag: etag, location: response.headers.get("location") };
 }
 
-const uppy = new Uppy();
-uppy.use(AwsS3, {
-  endpoint: said.endpoint,
-  headers: said.headers,
-  shouldUseMultipart: said.multipart,
-  uploadPartBytes,
-  ...said.options,
-});
+class NodesAwsS3 extends AwsS3 {
+  constructor(uppy, options) {
+    super(uppy, { shouldUseMultipart: said.multipart, ...options, uploadPartBytes });
+  }
+}
+// An example of the documents, as it stands there.
+const example = (code) =>
+  new Function("Uppy", "AwsS3", "token", `${code}\nreturn uppy;`)(Uppy, NodesAwsS3, said.token);
+const ours = () =>
+  new Uppy().use(NodesAwsS3, { endpoint: said.endpoint, headers: said.headers, ...said.options });
+const uppy = said.example ? example(said.example) : ours();
 let parts = 0;
 uppy.on("s3-multipart:part-uploaded", (file, part) => {
   tell({ part: part.PartNumber, etag: part.ETag });

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pytest
@@ -14,7 +15,7 @@ from tests.e2e.test_uppy_s3 import file_of
 from tests.support.api import Api, answered
 from tests.support.browser import CHROMIUM, told_by
 from tests.support.clients import Clients
-from tests.support.stack import Stack
+from tests.support.stack import ROOT, Stack
 from tests.support.waiting import eventually
 
 MIB: Final = 1024**2
@@ -36,9 +37,11 @@ def grant(alice: Api) -> dict[str, Any]:
 def show(clients: Clients, tmp_path: Path) -> Show:
     """Let the browser send files; return what it tells of them."""
 
-    def shown(names: dict[str, int], **said: Any) -> dict[str, Any]:
+    def shown(
+        names: dict[str, int], *, meta: Any = MappingProxyType({"team": "7"}), **said: Any
+    ) -> dict[str, Any]:
         files = [
-            {"name": name, "size": size, "type": "text/plain", "meta": {"team": "7"}}
+            {"name": name, "size": size, "type": "text/plain", "meta": dict(meta)}
             for name, size in names.items()
         ]
         whole = {"files": files, **said}
@@ -128,6 +131,43 @@ def test_version_6_goes_on_when_the_answer_to_the_end_was_lost(
     assert digests(alice, told) == {"long.txt": sent(11 * MIB)}
     assert told["parts"] == 3  # none was sent again
     assert books.count("uploads", tenant=alice.tenant) == 1
+
+
+def examples() -> list[str]:
+    """Return the configurations that the documents show: of version 5, and two ways of 6."""
+    found = re.findall("```js\n(.*?)```", (ROOT / "docs" / "uppy.md").read_text(), re.DOTALL)
+    assert len(found) == 3
+    return list(found)
+
+
+META: Final = {"folder": "reports", "team": "7", "secret": "not to be sent"}
+
+
+def as_documented(file: dict[str, Any]) -> None:
+    assert (file["folder"], file["metadata"]) == ("reports", {"team": "7"})
+
+
+@in_a_browser
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_configurations_of_version_6_in_the_documents_work(
+    alice: Api, grant: dict[str, Any], show: Show, number: int
+) -> None:
+    told = show({"a.txt": 10}, example=examples()[number], grant=grant, meta=META)
+
+    assert told["failed"] == []
+    as_documented(file_of(alice, told["successful"][0]["key"].rpartition("/")[2]))
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+def test_the_configuration_of_version_5_in_the_documents_works(
+    alice: Api, clients: Clients, said: dict[str, Any], *, multipart: bool
+) -> None:
+    example = examples()[0].replace("http://127.0.0.1:8080", alice.base_url)
+    more = {"example": example, "token": alice.token, "multipart": multipart, "meta": META}
+
+    told = clients.told("uppy-5.mjs", said | more)
+
+    as_documented(file_of(alice, told[-1]["body"]["key"].rpartition("/")[2]))
 
 
 @in_a_browser
