@@ -177,7 +177,9 @@ def test_parts_larger_than_a_file_may_be_are_not_joined(companion: Companion) ->
 
     answer = companion.complete(upload, parts)
 
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    # Whoever is slow is told by the round that has weighed them.
+    told = (answer.status_code, answer.json()["code"])
+    assert told in {(413, "too_large"), (409, "upload_not_receiving")}
     assert companion.abort(upload).status_code == 200
 
 

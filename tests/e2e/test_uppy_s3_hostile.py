@@ -22,6 +22,7 @@ from tests.e2e.test_uppy_s3 import (
 )
 from tests.support.api import Api, answered
 from tests.support.companion import Companion, posted
+from tests.support.fixtures import MOST
 from tests.support.samples import text
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
@@ -431,3 +432,62 @@ def test_no_spelling_of_a_grant_brings_its_secret_into_a_log_or_a_refusal(
     eventually(lambda: any(last in line for line in stack.log))
     assert not any(secret.upper() in answer.text.upper() for answer in answers)
     assert not any(secret.upper() in line.upper() for line in stack.log)
+
+
+def signed_put(grant: dict[str, Any], name: str) -> tuple[str, str]:
+    """Return where `signRequest` sends a whole file, and the id of its upload."""
+    asked = {"method": "PUT", "key": name}
+    said = answered(requests.post(grant["sign_url"], json=asked, timeout=10), 200)
+    return said["url"], said["key"].rpartition("/")[2]
+
+
+def test_headers_that_nobody_signs_come_no_further_than_staging(
+    alice: Api, grant: dict[str, Any], stack: Stack
+) -> None:
+    url, upload_id = signed_put(grant, "notes.txt")
+    headers = {
+        "Content-Encoding": "gzip",
+        "Content-Disposition": "attachment; filename=x.html",
+        "Cache-Control": "max-age=99",
+        "Content-Type": "text/html",
+    }
+
+    assert requests.put(url, data=text(), headers=headers, timeout=10).status_code == 200
+
+    file = file_of(alice, upload_id)
+    there = stack.s3.head_object(Bucket=stack.env["S3_BUCKET_NAME"], Key=file["s3_key"])
+    assert there["ContentType"] == "text/plain"
+    assert {"ContentEncoding", "ContentDisposition", "CacheControl"} & set(there) == set()
+    assert there["Metadata"] == {"upload-id": upload_id}
+    assert alice.download(file["id"]).content == text()
+
+
+def test_a_put_that_nobody_could_bound_is_refused_by_its_job(
+    alice: Api, grant: dict[str, Any], books: Books
+) -> None:
+    url, upload_id = signed_put(grant, "notes.txt")
+
+    assert requests.put(url, data=many(MOST + 1), timeout=60).status_code == 200
+
+    def known() -> str | None:
+        said: str | None = answered(alice.get(f"/api/v1/uploads/{upload_id}"), 200)["job_id"]
+        return said
+
+    job = alice.ended(str(eventually(known, 30)))
+    assert (job["state"], job["error"]["code"]) == ("rejected", "too_large")
+    eventually(lambda: not any(key.endswith(upload_id) for key in books.objects(".staging/")), 30)
+
+
+def test_an_upload_in_parts_that_grows_too_large_is_ended_while_it_comes(
+    alice: Api, companion: Companion
+) -> None:
+    upload = companion.opened()
+    for number in (1, 2):
+        companion.sent(upload, number, many(MOST // 2 + 1))
+
+    def ended() -> bool:
+        shown = answered(alice.get(f"/api/v1/uploads/{upload['uploadId']}"), 200)
+        return bool(shown["state"] == "cancelled")
+
+    eventually(ended, 30)
+    assert companion.complete(upload, [{"PartNumber": 1, "ETag": "x"}]).status_code == 409
