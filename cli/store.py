@@ -23,5 +23,5 @@ def make_bucket() -> None:
 
     objects = build_objects(settings())
     if isinstance(objects, S3Objects):
-        objects.make_bucket(settings().cors_origins)
+        objects.make_bucket(settings().browser_origins)
     click.echo("made")

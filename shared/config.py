@@ -358,6 +358,12 @@ class Settings(BaseSettings):
         )
 
     @property
+    def browser_origins(self) -> list[str]:
+        """Those that somebody may ask from: which tenant does, a preflight does not say."""
+        theirs = {each for origins in self.tenant_origins.values() for each in origins}
+        return [*self.cors_origins, *sorted(theirs - set(self.cors_origins))]
+
+    @property
     def public_url(self) -> str:
         return (self.base_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 

@@ -92,7 +92,7 @@ def create_app(settings: Settings, services: Services | None = None) -> SluiceAp
     auth.public(app.view_functions["swagger_ui.show"])
     CORS(
         app,
-        origins=origins.allowed(settings),
+        origins=settings.browser_origins,
         expose_headers=[
             *("Location", "ETag", "Retry-After", "X-Request-ID", "Content-Range"),
             *("RateLimit", "RateLimit-Policy"),

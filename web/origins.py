@@ -15,12 +15,6 @@ from web.auth import caller
 _ANY: Final = "*"
 
 
-def allowed(settings: Settings) -> list[str]:
-    """Return the origins that some tenant may ask from; which one asks a preflight does not say."""
-    theirs = {each for origins in settings.tenant_origins.values() for each in origins}
-    return [*settings.cors_origins, *sorted(theirs - set(settings.cors_origins))]
-
-
 def register(app: Flask, settings: Settings) -> None:
     """Refuse callers from pages that are not their tenant's: register it after what finds out who asks."""
     if settings.tenant_origins:
@@ -33,7 +27,7 @@ def _refuse_elsewhere(settings: Settings) -> None:
         return
     theirs, everybodys = settings.tenant_origins.get(caller().tenant), settings.cors_origins
     if theirs is None:  # CORS has judged, but for what others are allowed
-        is_welcome = {_ANY, origin} & set(everybodys) or origin not in allowed(settings)
+        is_welcome = {_ANY, origin} & set(everybodys) or origin not in settings.browser_origins
     else:
         is_welcome = origin in {*theirs, _own()}
     if not is_welcome:

@@ -347,6 +347,15 @@ def test_who_may_only_read_uploads_nothing(callers: Any, stack: Stack, books: Bo
         refused(who.ask("POST", "/multipart", json={"filename": "a.txt"}), 403)
 
 
+def test_no_upload_is_opened_for_who_hears_no_answer(
+    companion: Companion, stack: Stack, books: Books
+) -> None:
+    with nothing_left(stack, books):
+        answer = companion.ask("HEAD", "/params", params={"filename": "a.txt"})
+
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+
+
 def test_an_address_that_ends_in_a_slash_is_the_same(grant: dict[str, Any]) -> None:
     asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
     root = f"{grant['companion_url']}/"

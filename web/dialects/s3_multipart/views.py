@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from apiflask import APIBlueprint
 from flask import g, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from shared.errors import Unprocessable
 from shared.model.direct import MOST_PARTS, PartJoined
@@ -59,6 +60,8 @@ def take_long_lists() -> None:
 @counted_as("write")  # whatever its method: it opens an upload
 def sign_form(query: ParamsQuery) -> Any:
     """Open an upload that comes whole, and sign a form for it."""
+    if request.method == "HEAD":  # the answer would be lost, and the upload stay open
+        raise MethodNotAllowed(["GET"])
     hold_slot()
     signed = services().unsized.open_form(holder(), query.new(request.args))
     said = {"method": "POST", "url": signed.form.url, "fields": dict(signed.form.fields)}
