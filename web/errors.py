@@ -35,11 +35,13 @@ STATUS: Final = {
     "no_space": HTTPStatus.INSUFFICIENT_STORAGE,
     "rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
     "lost": HTTPStatus.BAD_GATEWAY,
+    "damaged": HTTPStatus.BAD_GATEWAY,
+    "interrupted": HTTPStatus.SERVICE_UNAVAILABLE,
     "late": HTTPStatus.GATEWAY_TIMEOUT,
 }
 _SHAPES: Final = "refusals"
 _LINK: Final = re.compile("(?<=/objects/).+", re.IGNORECASE | re.DOTALL)
-_RETRY_SECONDS: Final = {"limited": "5", "unavailable": "5", "no_space": "60"}
+_RETRY_SECONDS: Final = {"limited": "5", "unavailable": "5", "no_space": "60", "interrupted": "5"}
 
 
 @dataclass(frozen=True, slots=True)
