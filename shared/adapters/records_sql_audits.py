@@ -30,6 +30,7 @@ from shared.adapters.tables import (
     uploads,
     webhooks,
 )
+from shared.model.job import LONGEST_PAUSE
 from shared.model.lifecycle import JobState, UploadState
 from shared.model.upload import Chunk, Transfer
 from shared.model.webhook import DeliveryState
@@ -130,9 +131,12 @@ class SqlAuditRows:
 
     def overdue_jobs(self, bound: timedelta, limit: int) -> list[Overdue]:
         columns = jobs.c
-        queued = and_(columns.state == JobState.QUEUED, columns.due_at < db_now(-bound))
+        due = or_(
+            columns.due_at < db_now(-bound), columns.due_at > db_now(bound + 2 * LONGEST_PAUSE)
+        )
+        queued = and_(columns.state == JobState.QUEUED, due)
         held = and_(columns.state == JobState.RUNNING, columns.lease_until < db_now(-bound))
-        told_lately = columns.dispatched_at > db_now(-bound)
+        told_lately = columns.dispatched_at.between(db_now(-bound), db_now())
         statement = (
             select(columns.id, columns.due_at, held.label("is_taken"))
             .where(or_(queued, held), or_(columns.dispatched_at.is_(None), ~told_lately))

@@ -19,9 +19,9 @@ from sqlalchemy import (
 )
 
 from shared.adapters.sql_rows import insert_unless_there, value
-from shared.adapters.sql_time import db_now
+from shared.adapters.sql_time import db_now, has_come, has_lapsed
 from shared.adapters.tables import jobs, leases, sightings
-from shared.model.job import Job
+from shared.model.job import LONGEST_PAUSE, Job
 from shared.model.lifecycle import FINAL_JOBS, Event, JobState, job_change
 
 
@@ -52,7 +52,7 @@ class SqlJobRows:
         _, running = job_change(Event.CLAIM)
         # A queued job was put back by somebody who had counted: only a death uses the last one up.
         left = or_(jobs.c.state == JobState.QUEUED, jobs.c.attempts < max_attempts)
-        mine = and_(jobs.c.id == job_id, _free(), left)
+        mine = and_(jobs.c.id == job_id, _free(lease), left)
         return self._write(
             mine,
             state=running,
@@ -92,11 +92,11 @@ class SqlJobRows:
             changes["due_at"] = db_now(pause)
         return self._write(here, state=target, lease_until=None, **changes)
 
-    def waiting(self, stale: timedelta, limit: int) -> list[Job]:
-        told_lately = jobs.c.dispatched_at > db_now(-stale)
+    def waiting(self, stale: timedelta, lease: timedelta, limit: int) -> list[Job]:
+        told_lately = jobs.c.dispatched_at.between(db_now(-stale), db_now())
         statement = (
             select(jobs)
-            .where(_free(), or_(jobs.c.dispatched_at.is_(None), ~told_lately))
+            .where(_free(lease), or_(jobs.c.dispatched_at.is_(None), ~told_lately))
             .order_by(jobs.c.due_at)
             .limit(limit)
         )
@@ -109,8 +109,8 @@ class SqlJobRows:
     def queued(self) -> int:
         return self._connection.execute(select(func.count()).where(_due())).scalar_one()
 
-    def lapsed(self) -> int:
-        return self._connection.execute(select(func.count()).where(_lapsed())).scalar_one()
+    def lapsed(self, lease: timedelta) -> int:
+        return self._connection.execute(select(func.count()).where(_lapsed(lease))).scalar_one()
 
     def next_lapse(self) -> timedelta | None:
         held = and_(jobs.c.state == JobState.RUNNING, jobs.c.lease_until >= db_now())
@@ -149,7 +149,7 @@ class SqlLeaseRows:
         insert_unless_there(self._connection, leases, [{"name": name}])
         free = or_(
             leases.c.lease_until.is_(None),
-            leases.c.lease_until < db_now(),
+            has_lapsed(leases.c.lease_until, lease),
             leases.c.holder == holder,
         )
         statement = (
@@ -218,16 +218,16 @@ def _these(kind: str, names: Sequence[str]) -> ColumnElement[bool]:
     return and_(sightings.c.kind == kind, sightings.c.name.in_(names))
 
 
-def _free() -> ColumnElement[bool]:
-    return or_(_due(), _lapsed())
+def _free(lease: timedelta) -> ColumnElement[bool]:
+    return or_(_due(), _lapsed(lease))
 
 
 def _due() -> ColumnElement[bool]:
-    return and_(jobs.c.state == JobState.QUEUED, jobs.c.due_at <= db_now())
+    return and_(jobs.c.state == JobState.QUEUED, has_come(jobs.c.due_at, LONGEST_PAUSE))
 
 
-def _lapsed() -> ColumnElement[bool]:
-    return and_(jobs.c.state == JobState.RUNNING, jobs.c.lease_until < db_now())
+def _lapsed(lease: timedelta) -> ColumnElement[bool]:
+    return and_(jobs.c.state == JobState.RUNNING, has_lapsed(jobs.c.lease_until, lease))
 
 
 def _held(job_id: str, fence: int) -> ColumnElement[bool]:

@@ -16,24 +16,17 @@ class SqlStepRows:
 
     def begin(self, job: Job) -> None:
         self.end(job.id, Outcome.FINISHED)
-        row = {
-            "job_id": job.id,
-            "step": job.step,
-            "run": job.fence,
-            "attempt": job.attempts,
-            "worker": job.worker,
-            "started_at": db_now(),
-        }
-        self._connection.execute(insert(job_steps).values(row))
+        self._add(job, step=job.step, started_at=db_now())
 
-    def end(self, job_id: str, outcome: Outcome, error: Mapping[str, Any] | None = None) -> None:
+    def end(self, job_id: str, outcome: Outcome, error: Mapping[str, Any] | None = None) -> bool:
         running = and_(job_steps.c.job_id == job_id, job_steps.c.finished_at.is_(None))
-        ended = {
-            "finished_at": db_now(),
-            "outcome": outcome,
-            "error": None if error is None else dict(error),
-        }
-        self._connection.execute(update(job_steps).where(running).values(ended))
+        statement = update(job_steps).where(running).values(_end(outcome, error))
+        return self._connection.execute(statement).rowcount > 0
+
+    def note(
+        self, job: Job, step: str, outcome: Outcome, error: Mapping[str, Any] | None = None
+    ) -> None:
+        self._add(job, step=step, started_at=job.updated_at, **_end(outcome, error))
 
     def of_job(self, job_id: str, limit: int) -> list[StepRun]:
         latest = (
@@ -44,6 +37,21 @@ class SqlStepRows:
         )
         rows = self._connection.execute(latest).mappings().all()
         return [_step_run(row) for row in reversed(rows)]
+
+    def _add(self, job: Job, **said: Any) -> None:
+        row = {
+            "job_id": job.id,
+            "run": job.fence,
+            "attempt": job.attempts,
+            "worker": job.worker,
+            **said,
+        }
+        self._connection.execute(insert(job_steps).values(row))
+
+
+def _end(outcome: Outcome, error: Mapping[str, Any] | None) -> dict[str, Any]:
+    told = None if error is None else dict(error)
+    return {"finished_at": db_now(), "outcome": outcome, "error": told}
 
 
 def _step_run(row: RowMapping) -> StepRun:

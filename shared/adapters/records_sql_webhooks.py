@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,9 +19,11 @@ from sqlalchemy import (
 )
 
 from shared.adapters.sql_rows import insert_unless_there, value
-from shared.adapters.sql_time import db_now
+from shared.adapters.sql_time import db_now, has_come, has_lapsed
 from shared.adapters.tables import deliveries, webhooks
-from shared.model.webhook import Delivery, DeliveryState, Webhook
+from shared.model.webhook import LEASE, RETRY_PAUSES, Delivery, DeliveryState, Webhook
+
+_LONGEST_PAUSE: Final = max(RETRY_PAUSES)
 
 
 class SqlWebhookRows:
@@ -160,13 +163,13 @@ def _due() -> ColumnElement[bool]:
     other = deliveries.alias("other")
     in_flight = select(other.c.webhook_id).where(
         other.c.state == DeliveryState.PENDING,
-        other.c.due_at <= db_now(),
-        other.c.lease_until >= db_now(),
+        has_come(other.c.due_at, _LONGEST_PAUSE),
+        ~has_lapsed(other.c.lease_until, LEASE),
     )
     return and_(
         deliveries.c.state == DeliveryState.PENDING,
-        deliveries.c.due_at <= db_now(),
-        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < db_now()),
+        has_come(deliveries.c.due_at, _LONGEST_PAUSE),
+        or_(deliveries.c.lease_until.is_(None), has_lapsed(deliveries.c.lease_until, LEASE)),
         deliveries.c.webhook_id.not_in(in_flight),
     )
 

@@ -7,7 +7,7 @@ and schedules know.
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, TypeDecorator, literal, type_coerce
+from sqlalchemy import BigInteger, TypeDecorator, literal, or_, type_coerce
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -56,3 +56,16 @@ def db_now(after: timedelta = timedelta()) -> ColumnElement[datetime]:
     now: ColumnElement[int] = _Now()
     shift = after // _MILLISECOND
     return type_coerce(now + literal(shift, BigInteger) if shift else now, Instant)
+
+
+def has_lapsed(until: ColumnElement[Any], lease: timedelta) -> ColumnElement[bool]:
+    """Say of the end of a lease that it has passed, or lies where nobody can have set it by this clock.
+
+    One that was ahead is right again: who holds it and lives sets it anew, who died never will.
+    """
+    return or_(until < db_now(), until > db_now(2 * lease))
+
+
+def has_come(moment: ColumnElement[Any], longest: timedelta) -> ColumnElement[bool]:
+    """Say the same of what was put off by `longest` at most."""
+    return or_(moment <= db_now(), moment > db_now(2 * longest))

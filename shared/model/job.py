@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from shared.errors import AppError
 from shared.model.file import File
 from shared.model.lifecycle import FINAL_JOBS, JobState
+
+LONGEST_PAUSE: Final = timedelta(minutes=5)  # before a job that was put off is due again
 
 
 @dataclass(frozen=True, slots=True)

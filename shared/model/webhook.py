@@ -17,6 +17,7 @@ RETRY_PAUSES: Final = (
     timedelta(hours=8),
 )
 JITTER: Final = 0.2
+LEASE: Final = timedelta(seconds=60)  # of one attempt: four times what a call may take
 MOST_ATTEMPTS: Final = len(RETRY_PAUSES) + 1
 
 

@@ -9,6 +9,11 @@ from shared.model.lifecycle import Event
 
 
 class JobRows(Protocol):
+    """Rows of jobs. What a clock that was ahead has set is not waited for.
+
+    A lease that ends much later than a `lease` would is over; so is a pause beyond the longest.
+    """
+
     def add(self, job: Job) -> Job: ...
 
     def find(self, job_id: str) -> Job | None: ...
@@ -39,7 +44,7 @@ class JobRows(Protocol):
         """
         ...
 
-    def waiting(self, stale: timedelta, limit: int) -> list[Job]:
+    def waiting(self, stale: timedelta, lease: timedelta, limit: int) -> list[Job]:
         """Return due queued jobs, and running ones whose lease ran out, not told of lately."""
         ...
 
@@ -49,7 +54,7 @@ class JobRows(Protocol):
         """Return how many jobs are due and not claimed."""
         ...
 
-    def lapsed(self) -> int:
+    def lapsed(self, lease: timedelta) -> int:
         """Return how many jobs run under a lease that ran out."""
         ...
 
@@ -67,8 +72,14 @@ class StepRows(Protocol):
         """Note that the job's step runs now; the step before it has finished."""
         ...
 
-    def end(self, job_id: str, outcome: Outcome, error: Mapping[str, Any] | None = None) -> None:
-        """End whatever step of the job is still running."""
+    def end(self, job_id: str, outcome: Outcome, error: Mapping[str, Any] | None = None) -> bool:
+        """End whatever step of the job is still running; False when there is none."""
+        ...
+
+    def note(
+        self, job: Job, step: str, outcome: Outcome, error: Mapping[str, Any] | None = None
+    ) -> None:
+        """Note what was no step, as begun when the job was last written and ended now."""
         ...
 
     def of_job(self, job_id: str, limit: int) -> list[StepRun]:
@@ -79,7 +90,9 @@ class StepRows(Protocol):
 class LeaseRows(Protocol):
     """Named leases for work that one process at a time should do, and what it last did."""
 
-    def take(self, name: str, holder: str, lease: timedelta) -> bool: ...
+    def take(self, name: str, holder: str, lease: timedelta) -> bool:
+        """Take the lease, if it is nobody's, ours, or over; so is one that ends much later than ours."""
+        ...
 
     def leave(self, name: str, holder: str, result: Mapping[str, Any] | None) -> None: ...
 

@@ -7,7 +7,7 @@ quietly: somebody else did it, or the client cancelled.
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -15,12 +15,13 @@ from shared.errors import AppError, LeaseLost, OutcomeUnknown
 from shared.model.checked import Checked
 from shared.model.direct import Direct
 from shared.model.file import File
-from shared.model.job import Job, JobStatus, Outcome, problem
+from shared.model.job import LONGEST_PAUSE, Job, JobStatus, Outcome, problem
 from shared.model.lifecycle import Event, JobState
 from shared.model.upload import Chunk, Upload
 from shared.model.webhook import EventType
 from shared.ports import Board, Dispatcher, Staging
 from shared.records import Records, Transaction
+from shared.services import timelines
 from shared.services.events import Events
 from shared.services.finding import looked_up
 from shared.services.publishing import may_have_written_over, publish, taken_over
@@ -29,9 +30,8 @@ from shared.services.releasing import drop_unbegun, release
 log = logging.getLogger(__name__)
 
 # Pauses of a job whose outage goes on; the last repeats until a day is full.
-OUTAGE_PAUSES: Final = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 80, 160, 300))
+OUTAGE_PAUSES: Final = (*(timedelta(seconds=5 * 2**n) for n in range(6)), LONGEST_PAUSE)
 OUTAGE_LIMIT: Final = timedelta(hours=24)
-_SIGN: Final = "/"  # between a worker's name and what is of this claim alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class ClaimService:
         claim: Claim | None = None
         try:
             with self.records.begin() as rows:
-                claim = self._claim(rows, job_id, f"{worker}{_SIGN}{secrets.token_hex(4)}")
+                claim = self._claim(rows, job_id, f"{worker}{timelines.SIGN}{secrets.token_hex(4)}")
         except LeaseLost:
             return None
         except OutcomeUnknown as lost:
@@ -88,7 +88,7 @@ class ClaimService:
         """Say that a step begins, on the board and in the job's timeline."""
         with self.records.begin() as rows:
             job = self._noted(rows, claim, step, done)
-            rows.steps.begin(replace(job, worker=(job.worker or "").rpartition(_SIGN)[0]))
+            rows.steps.begin(timelines.unsigned(job))
         self._show(job)
 
     def note(self, claim: Claim, step: str, done: int) -> None:
@@ -203,7 +203,7 @@ class ClaimService:
         upload = rows.uploads.find(known.upload_id)
         if job is None or upload is None:
             raise LeaseLost("Somebody else holds this job, or it has to wait.")
-        rows.steps.end(job.id, Outcome.LOST)  # of the one whose lease ran out
+        timelines.lost(rows, known, job)
         direct = rows.direct.find(upload.id) if upload.is_direct else None
         return Claim(job, upload, rows.chunks.of(upload.id), direct)
 
@@ -227,7 +227,7 @@ class ClaimService:
         job = rows.jobs.advance(claim.job.id, event, fence=claim.job.fence, **changes)
         if job is None or not here:
             raise LeaseLost("Somebody else holds this job.")
-        rows.steps.end(job.id, outcome, changes.get("error"))
+        timelines.ended(rows, claim.job, outcome, changes.get("error"))
         return job
 
     def _refuse_lost(self, rows: Transaction, claim: Claim) -> None:

@@ -106,14 +106,21 @@ class CopyService:
 
     def _intended(self, copy: File) -> File:
         """Return the copy with its key, once its intents are committed."""
-        with self.files.records.begin() as rows:
-            # The keys' rows before the quota's, as everybody takes them.
-            copy = replace(copy, key=claimed_key(rows, self.rules, named(copy), self.rules.layout))
-            for small in copy.thumbnails:
-                rows.objects.intend(small.key, copy.id)
-            _reserve(rows, copy)
-            # Only asked for: what nobody's row holds would stay reserved if we died.
-            rows.quotas.release(copy.tenant, copy.size)
+        try:
+            with self.files.records.begin() as rows:
+                # The keys' rows before the quota's, as everybody takes them.
+                key = claimed_key(rows, self.rules, named(copy), self.rules.layout)
+                copy = replace(copy, key=key)
+                for small in copy.thumbnails:
+                    rows.objects.intend(small.key, copy.id)
+                _reserve(rows, copy)
+                # Only asked for: what nobody's row holds would stay reserved if we died.
+                rows.quotas.release(copy.tenant, copy.size)
+        except OutcomeUnknown as unknown:
+            # All or none of them: what stands would else keep the name taken until the sweep.
+            looked_up(
+                self.files.records, unknown, lambda rows: rows.objects.of_upload(copy.id) or None
+            )
         return copy
 
     def _written(self, source: File, copy: File) -> File:

@@ -17,13 +17,12 @@ from typing import Any, Final
 from standardwebhooks import Webhook as Signer
 
 from shared.model.main_service import MainService, is_main
-from shared.model.webhook import MOST_ATTEMPTS, Delivery, DeliveryState, Webhook, pause_after
+from shared.model.webhook import LEASE, MOST_ATTEMPTS, Delivery, DeliveryState, Webhook, pause_after
 from shared.ports import Answer, Clock, Notifier
 from shared.records import Records, Transaction
 
 log = logging.getLogger(__name__)
 
-LEASE: Final = timedelta(seconds=60)  # four times what a call may take
 TURN: Final = timedelta(seconds=10)
 LONGEST_WISH: Final = timedelta(hours=1)
 GONE: Final = "receiver_gone"

@@ -33,7 +33,7 @@ from shared.ports_direct import DirectStore
 from shared.records import Records
 from shared.services.finding import looked_up
 from shared.services.jobs import JobService
-from shared.services.releasing import release
+from shared.services.releasing import give_up
 from shared.services.sealing import repeated
 
 
@@ -184,10 +184,7 @@ class DirectService:
     def give_up(self, upload_id: str) -> bool:
         """End an upload that is nobody's to go on with; what lies there goes. False where it has ended."""
         with self.records.begin() as rows:
-            if not rows.uploads.advance(upload_id, Event.CANCEL):
-                return False
-            release(rows, upload_id)
-            return True
+            return bool(give_up(rows, upload_id))
 
     def _object(
         self, upload: Upload, direct: Direct, *, joins: bool, named: Named | None

@@ -5,15 +5,14 @@ from datetime import datetime, timedelta
 
 from uuid_utils.compat import uuid7
 
-from shared.errors import NotFound
+from shared.errors import NotFound, OutcomeUnknown
 from shared.model.caller import Caller, Scope
 from shared.model.grant import Grant
-from shared.model.lifecycle import Event
 from shared.model.resumable import Capability
 from shared.ports import Clock
 from shared.records import Records, Transaction
-from shared.services.finding import is_id
-from shared.services.releasing import release
+from shared.services.finding import is_id, looked_up
+from shared.services.releasing import give_up
 
 _NOUN = "upload grant"
 
@@ -32,8 +31,12 @@ class GrantService:
         capability, now = Capability.new(str(uuid7())), self.clock.now()
         owner = (caller.tenant, caller.subject)
         new = Grant(capability.upload_id, *owner, capability.secret_sha256, now, now)
-        with self.records.begin() as rows:
-            return rows.grants.add(new, lifetime or self.lifetime), capability
+        try:
+            with self.records.begin() as rows:
+                made = rows.grants.add(new, lifetime or self.lifetime)
+        except OutcomeUnknown as lost:
+            made = looked_up(self.records, lost, lambda rows: rows.grants.find(new.id))
+        return made, capability
 
     def enter(self, capability: Capability) -> Grant:
         """Return the grant of an address. Raises `NotFound`, also for one that is over."""
@@ -54,9 +57,7 @@ class GrantService:
                 raise NotFound(_NOUN)
             rows.grants.drop(grant_id)
             # What comes by links that still work is nobody's then, and is removed.
-            for upload_id in rows.grants.begun(grant_id):
-                if rows.uploads.advance(upload_id, Event.CANCEL):
-                    release(rows, upload_id)
+            give_up(rows, *rows.grants.begun(grant_id))
 
 
 def held(rows: Transaction, grant_id: str) -> datetime:

@@ -91,7 +91,8 @@ def join(rows: Transaction, upload_id: str, jobs: JobService) -> Job | None:
     parts = [known[each] for each in part_ids if each in known]
     if len(parts) < len(part_ids) or not all(_is_complete(each) for each in parts):
         return None
-    if not all(rows.uploads.hold(each.id, UploadState.RECEIVING) for each in parts):
+    # In one order, whichever the client names them in: two uploads may wait for the same parts.
+    if not all(rows.uploads.hold(each, UploadState.RECEIVING) for each in sorted(part_ids)):
         return None  # one has just ended
     for number, part in enumerate(parts):
         rows.uploads.advance(part.id, Event.JOIN)

@@ -5,20 +5,26 @@ database knows to be wanted: a slow worker is no forgotten message. When the que
 nobody followed is lost, maybe with the worker that took it, and the window is `echo`.
 
 While the database is away nobody extends a lease. When it is back, leases that ran out are left alone
-for as long as one lasts: who lives beats meanwhile, and an outage costs no attempt.
+for as long as one lasts: who lives beats meanwhile, and an outage costs no attempt. So they are when the
+database's clock was set back: leases that end far ahead are over, but who lives holds them.
+
+What can't be done of one row is logged, and keeps nobody from what is wanted of the others.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, Unavailable
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
 from shared.ports import Dispatcher
 from shared.records import Records
 from shared.services.claims import ClaimService
+from shared.services.ending import Ending, is_left
 from shared.services.jobs import JobService
 from shared.services.releasing import release
 from shared.services.sight import Sight
@@ -30,6 +36,7 @@ _BATCH: Final = 500
 # Of a lease. A heartbeat is that much at most, and so an outage that ends leases twice as long at least.
 _SHARE: Final = 1 / 3
 _TICK: Final = timedelta(milliseconds=1)  # times of rows are whole ones: it has to be over
+_AWAY: Final = "records_unavailable"
 _SHORTEST: Final = timedelta(milliseconds=50)  # many leases may run out one after the other
 
 
@@ -42,6 +49,7 @@ class Reconciled:
     deliveries: int = 0
     queued: int = 0
     released: int = 0
+    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +70,18 @@ class Reconciler:
     def round(self) -> Reconciled | None:
         """Do one round; None when another process holds the lease."""
         with self.records.begin() as rows:
-            is_ours = rows.leases.take(_LEASE_NAME, self.holder, self.lease)
+            is_ours, now = rows.leases.take(_LEASE_NAME, self.holder, self.lease), rows.now()
         lease = self.claims.rules.lease
-        if self.sight.regain(self.pause + lease * _SHARE, lease):
+        was_away = self.sight.regain(self.pause + lease * _SHARE, lease)
+        if self.sight.was_set_back(now, lease) or was_away:
             log.warning("leases_spared", extra={"seconds": lease.total_seconds()})
         if not is_ours:
             return None
-        queued, released = self._queue_jobless(), self._release_hoarded()
-        rung, buried = self._jobs()
-        done = Reconciled(rung, buried, self._deliveries(), queued, released)
+        counts: dict[str, int] = {}
+        for work in (self._queue_jobless, self._release_hoarded, self._jobs, self._deliveries):
+            with _item(work.__name__.strip("_")):
+                counts |= work()
+        done = Reconciled(**counts)
         self.sight.keep()
         if done != Reconciled():
             log.info("work_reconciled", extra=asdict(done))
@@ -87,43 +98,52 @@ class Reconciler:
             return self.pause
         return min(self.pause, max(lapse + _TICK, _SHORTEST))
 
-    def _queue_jobless(self) -> int:
+    def _queue_jobless(self) -> dict[str, int]:
         """Give a job to uploads that were sealed without one: it is their only way on."""
         with self.records.read() as rows:
             jobless = rows.uploads.jobless(self.stale, _BATCH)
-        queued = [upload.id for upload in jobless if self.jobs.queue_missing(upload.id)]
-        for upload_id in queued:
-            log.error("job_was_missing", extra={"upload_id": upload_id})
-        return len(queued)
+        queued = 0
+        for upload in jobless:
+            with _item("queue_missing", upload.id):
+                if self.jobs.queue_missing(upload.id):
+                    log.error("job_was_missing", extra={"upload_id": upload.id})
+                    queued += 1
+        return {"queued": queued}
 
-    def _release_hoarded(self) -> int:
+    def _release_hoarded(self) -> dict[str, int]:
         """Give back the room that uploads reserved which have ended."""
         with self.records.read() as rows:
             hoarding = rows.uploads.hoarding(self.stale, _BATCH)
+        released = 0
         for upload in hoarding:
             places: set[str] = set()
-            with self.records.begin() as rows:
-                if rows.uploads.hold(upload.id, upload.state):
-                    # Whether its quota knows of the room is anybody's guess: counted, not subtracted.
-                    rows.uploads.settle(upload.id, reserved=0)
-                    places = release(rows, upload.id)
-                    rows.audits.recount(upload.tenant)
-            self.claims.staging.clear(*places)
-            log.error("room_was_hoarded", extra={"upload_id": upload.id})
-        return len(hoarding)
+            with _item("release", upload.id):
+                with self.records.begin() as rows:
+                    if rows.uploads.hold(upload.id, upload.state):
+                        # Whether its quota knows of the room is anybody's guess: counted, not subtracted.
+                        rows.uploads.settle(upload.id, reserved=0)
+                        places = release(rows, upload.id)
+                        rows.audits.recount(upload.tenant)
+                self.claims.staging.clear(*places)
+                log.error("room_was_hoarded", extra={"upload_id": upload.id})
+                released += 1
+        return {"released": released}
 
-    def _jobs(self) -> tuple[int, int]:
+    def _jobs(self) -> dict[str, int]:
         backlog, is_clear = self.dispatcher.backlog("ingest"), self.sight.is_clear
+        stale, lease = self.echo if backlog == 0 else self.stale, self.claims.rules.lease
         with self.records.read() as rows:
-            waiting = rows.jobs.waiting(self.echo if backlog == 0 else self.stale, _BATCH)
-            queued, lapsed = rows.jobs.queued(), rows.jobs.lapsed()
+            waiting = rows.jobs.waiting(stale, lease, _BATCH)
+            queued, lapsed = rows.jobs.queued(), rows.jobs.lapsed(lease)
+            uploads = rows.uploads.known([job.upload_id for job in waiting])
+        lost = [job for job in waiting if is_left(job, uploads.get(job.upload_id))]
+        waiting = [job for job in waiting if job not in lost]
         most = self.claims.rules.max_attempts
         left = [job for job in waiting if job.state is JobState.RUNNING and is_clear]
         spent = [job for job in left if job.attempts >= most]
-        for job in spent:
-            self._bury(job)
+        done = {"ended": self._end(lost), "buried": self._bury(spent)}
         if backlog is None:
-            return 0, len(spent)
+            return done
         ring = [job for job in left if job not in spent and backlog < queued + lapsed]
         # Without those that a worker left behind: one death is no reason to ring for a whole queue.
         ring += [job for job in waiting if job.state is JobState.QUEUED and backlog < queued]
@@ -131,18 +151,45 @@ class Reconciler:
         if told:
             with self.records.begin() as rows:
                 rows.jobs.dispatched(told)
-        return len(told), len(spent)
+        return done | {"rung": len(told)}
 
-    def _bury(self, job: Job) -> None:
-        try:
-            self.claims.bury(job)
-        except LeaseLost:
-            log.info("job_lost", extra={"job_id": job.id})
+    def _end(self, lost: list[Job]) -> int:
+        claims, ended = self.claims, 0
+        ending = Ending(self.records, claims.board, self.dispatcher, claims.events)
+        for job in lost:
+            with _item("end", job.id):
+                ended += ending.left_behind(job.upload_id)
+        return ended
 
-    def _deliveries(self) -> int:
+    def _bury(self, spent: list[Job]) -> int:
+        buried = 0
+        for job in spent:
+            with _item("bury", job.id):
+                try:
+                    self.claims.bury(job)
+                    buried += 1
+                except LeaseLost:
+                    log.info("job_lost", extra={"job_id": job.id})
+        return buried
+
+    def _deliveries(self) -> dict[str, int]:
         with self.records.read() as rows:
             due = rows.webhooks.due(_BATCH)
         backlog = self.dispatcher.backlog("webhooks")
         if backlog is None or backlog >= len(due):
-            return 0
-        return sum(self.dispatcher.deliver(delivery_id) for delivery_id in due)
+            return {}
+        return {"deliveries": sum(self.dispatcher.deliver(delivery_id) for delivery_id in due)}
+
+
+@contextmanager
+def _item(what: str, ident: str | None = None) -> Iterator[None]:
+    """Do one thing; that it fails is logged, and the round goes on. Without rows nothing does."""
+    facts = {"what": what, "item": ident}
+    try:
+        yield
+    except Unavailable as outage:
+        if outage.code == _AWAY:
+            raise
+        log.warning("not_reconciled", extra={**facts, "code": outage.code})
+    except Exception:
+        log.exception("not_reconciled", extra=facts)

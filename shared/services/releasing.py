@@ -17,11 +17,24 @@ def release(rows: Transaction, upload_id: str) -> set[str]:
         places.discard(upload_id)  # what lies there is of the one that joined it
     rows.uploads.settle(upload_id, reserved=0)
     rows.chunks.drop(upload_id)
-    job = rows.jobs.of_upload(upload_id)
-    if job is None or job.started_at is None:  # nobody has come to write an object
-        rows.objects.drop([each.key for each in rows.objects.of_upload(upload_id)], upload_id)
+    _free_name(rows, upload_id)
     rows.quotas.release(upload.tenant, upload.reserved)  # last, as everywhere: keys before quotas
     return places
+
+
+def give_up(rows: Transaction, *upload_ids: str) -> list[str]:
+    """Cancel those of the uploads that are still receiving, and release them; return their ids.
+
+    What is sealed has a job that was promised to its client: it goes on, whoever comes in between.
+    """
+    # All rows before any key, and all keys before the quota, as everywhere; and in one order.
+    ended = [each for each in sorted(upload_ids) if rows.uploads.hold(each, UploadState.RECEIVING)]
+    for upload_id in ended:
+        rows.uploads.advance(upload_id, Event.CANCEL)
+        _free_name(rows, upload_id)
+    for upload_id in ended:
+        release(rows, upload_id)
+    return ended
 
 
 def give_up_earlier(rows: Transaction, upload: Upload) -> list[str]:
@@ -38,15 +51,17 @@ def give_up_earlier(rows: Transaction, upload: Upload) -> list[str]:
         found = [
             each for each in rows.uploads.receiving(upload.key) if _said(each) == _said(upload)
         ]
-        ended = [each.id for each in found if rows.uploads.hold(each.id, UploadState.RECEIVING)]
-        for upload_id in ended:
-            rows.uploads.advance(upload_id, Event.CANCEL)
-            release(rows, upload_id)
-        given_up += ended
+        given_up += give_up(rows, *(each.id for each in found))
         # Of several that begin anew at once each finds the one before it: who was found and is held no
         # more has given way to that.
         if is_ours or not found:
             return given_up
+
+
+def _free_name(rows: Transaction, upload_id: str) -> None:
+    job = rows.jobs.of_upload(upload_id)
+    if job is None or job.started_at is None:  # nobody has come to write an object
+        rows.objects.drop([each.key for each in rows.objects.of_upload(upload_id)], upload_id)
 
 
 def _wait_for_others(rows: Transaction, key: str) -> None:

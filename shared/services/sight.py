@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 
 @dataclass(slots=True)
@@ -16,6 +16,7 @@ class Sight:
     monotonic: Callable[[], float] = time.monotonic
     _seen_at: float = field(init=False)
     _clear_at: float = field(init=False)
+    _told: tuple[datetime, float] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._seen_at = self._clear_at = self.monotonic()
@@ -36,6 +37,18 @@ class Sight:
             self._clear_at = now + lease.total_seconds()
         self._seen_at = now
         return was_away
+
+    def was_set_back(self, told: datetime, lease: timedelta) -> bool:
+        """Note what time the database says; True when that is a `lease` less than it has to be.
+
+        Then nothing is clear before one from now.
+        """
+        now, before = self.monotonic(), self._told
+        self._told = told, now
+        if before is None or told - before[0] > timedelta(seconds=now - before[1]) - lease:
+            return False
+        self._clear_at = now + lease.total_seconds()
+        return True
 
     def keep(self) -> None:
         """Note that the database has answered until now, however long that took."""

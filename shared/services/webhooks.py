@@ -10,12 +10,12 @@ from typing import Final
 
 from uuid_utils.compat import uuid7
 
-from shared.errors import Conflict, NotFound, Unprocessable
+from shared.errors import Conflict, NotFound, OutcomeUnknown, Unprocessable
 from shared.model.caller import Caller, Scope
 from shared.model.webhook import EventType, NewWebhook, Webhook
 from shared.ports import Notifier
 from shared.records import Records, Transaction
-from shared.services.finding import is_id
+from shared.services.finding import is_id, looked_up
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +61,15 @@ class WebhookService:
             created_at=_NOT_YET,
             updated_at=_NOT_YET,
         )
-        with self.records.begin() as rows:
-            if rows.webhooks.count(caller.tenant) >= MOST_WEBHOOKS:
-                most = f"A tenant has at most {MOST_WEBHOOKS} webhooks; remove one first."
-                raise Conflict(most, limit=MOST_WEBHOOKS)
-            made = rows.webhooks.add(webhook)
+        try:
+            with self.records.begin() as rows:
+                if rows.webhooks.count(caller.tenant) >= MOST_WEBHOOKS:
+                    most = f"A tenant has at most {MOST_WEBHOOKS} webhooks; remove one first."
+                    raise Conflict(most, limit=MOST_WEBHOOKS)
+                made = rows.webhooks.add(webhook)
+        except OutcomeUnknown as lost:
+            # Else its client makes another, and both are told of everything.
+            made = looked_up(self.records, lost, lambda rows: rows.webhooks.find(webhook.id))
         log.info("webhook_created", extra={"webhook_id": made.id, "by_admin": caller.is_admin})
         return made
 

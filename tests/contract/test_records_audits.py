@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.model.file import Thumbnail
-from shared.model.lifecycle import JobState, UploadState
+from shared.model.lifecycle import Event, JobState, UploadState
 from shared.records import ObjectState, Transaction
 from shared.records.audits import AuditedJob, AuditedUpload, Room
 from tests.support.builders import a_chunk, a_delivery, a_file, a_job, a_webhook, an_upload
@@ -137,6 +137,15 @@ def test_overdue_jobs_say_whether_somebody_took_them(rows: Transaction) -> None:
 
     assert found == {(queued.id, False), (running.id, True)}
     assert rows.audits.overdue_jobs(2 * HOUR, 10) == []
+
+
+def test_a_job_put_off_for_longer_than_any_pause_is_overdue(rows: Transaction) -> None:
+    job = rows.jobs.claim(rows.jobs.add(a_job()).id, "worker", HOUR, 3)
+    assert job is not None
+    ahead = {"pause": 24 * HOUR, "dispatched_at": rows.now() + 24 * HOUR}
+    rows.jobs.advance(job.id, Event.HAND_BACK, fence=job.fence, **ahead)
+
+    assert [each.id for each in rows.audits.overdue_jobs(SOON, 10)] == [job.id]
 
 
 def test_a_delivery_is_overdue_unless_its_webhook_was_called_lately(rows: Transaction) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.adapters.records_sql import SqlRecords
-from shared.model.job import Job
+from shared.model.job import LONGEST_PAUSE, Job
 from shared.model.lifecycle import FINAL_JOBS, JOBS, Event, JobState
 from shared.records import Transaction
 from tests.support.builders import a_job
@@ -15,6 +15,8 @@ from tests.support.builders import a_job
 LEASE = timedelta(seconds=30)
 OVER = -timedelta(seconds=1)  # a lease that has run out as soon as it is taken
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+PAUSE = LONGEST_PAUSE
 MOST = 3
 
 
@@ -94,11 +96,11 @@ def test_a_job_that_was_put_back_is_taken_however_often_it_was_tried(rows: Trans
 def test_a_job_that_has_to_wait_is_not_to_be_had_before_it_is_due(rows: Transaction) -> None:
     claimed = a_claim(rows)
 
-    rows.jobs.advance(claimed.id, Event.HAND_BACK, fence=claimed.fence, pause=HOUR)
+    rows.jobs.advance(claimed.id, Event.HAND_BACK, fence=claimed.fence, pause=PAUSE)
 
     assert rows.jobs.claim(claimed.id, "worker", LEASE, MOST) is None
     assert rows.jobs.queued() == 0
-    assert rows.jobs.waiting(timedelta(), 10) == []
+    assert rows.jobs.waiting(timedelta(), LEASE, 10) == []
 
 
 @pytest.mark.parametrize("state", sorted(FINAL_JOBS))
@@ -213,7 +215,7 @@ def test_waiting_jobs_are_due_and_nobody_was_told_of_them_lately(rows: Transacti
     rows.jobs.dispatched([told.id, told_and_abandoned.id])
 
     def waiting(stale: timedelta, limit: int = 10) -> set[str]:
-        return {job.id for job in rows.jobs.waiting(stale, limit)}
+        return {job.id for job in rows.jobs.waiting(stale, LEASE, limit)}
 
     assert waiting(HOUR) == {untold.id, abandoned.id}
     assert waiting(OVER) == {untold.id, abandoned.id, told.id, told_and_abandoned.id}
@@ -225,7 +227,7 @@ def test_queued_counts_what_is_due_and_not_claimed(rows: Transaction) -> None:
         rows.jobs.add(a_job())
     a_claim(rows)
     later = a_claim(rows)
-    rows.jobs.advance(later.id, Event.HAND_BACK, fence=later.fence, pause=HOUR)
+    rows.jobs.advance(later.id, Event.HAND_BACK, fence=later.fence, pause=PAUSE)
 
     assert rows.jobs.queued() == 3
 
@@ -238,7 +240,7 @@ def test_lapsed_counts_what_runs_under_a_lease_that_ran_out(rows: Transaction) -
     ended = a_claim(rows, lease=OVER)
     rows.jobs.advance(ended.id, Event.GIVE_UP, fence=ended.fence)
 
-    assert rows.jobs.lapsed() == 2
+    assert rows.jobs.lapsed(LEASE) == 2
 
 
 def test_the_next_lapse_is_of_the_lease_that_runs_out_first(rows: Transaction) -> None:
@@ -254,6 +256,40 @@ def test_the_next_lapse_is_of_the_lease_that_runs_out_first(rows: Transaction) -
 
     assert lapse is not None
     assert HOUR - timedelta(minutes=1) < lapse <= HOUR
+
+
+def test_a_lease_of_a_clock_that_was_ahead_is_over_and_its_fence_is_too(rows: Transaction) -> None:
+    first = a_claim(rows, lease=DAY)
+    assert {job.id for job in rows.jobs.waiting(timedelta(), LEASE, 10)} == {first.id}
+    assert rows.jobs.lapsed(LEASE) == 1
+
+    second = rows.jobs.claim(first.id, "second", LEASE, MOST)
+
+    assert second is not None
+    assert second.fence > first.fence
+    assert not rows.jobs.beat(first.id, first.fence, LEASE)
+    assert rows.jobs.note(first.id, first.fence, "publish", 1) is None
+    assert rows.jobs.advance(first.id, Event.PUBLISH, fence=first.fence) is None
+    assert rows.jobs.claim(first.id, "third", LEASE, MOST) is None
+
+
+def test_a_lease_that_its_holder_sets_anew_is_a_lease_again(rows: Transaction) -> None:
+    claimed = a_claim(rows, lease=DAY)
+
+    assert rows.jobs.beat(claimed.id, claimed.fence, LEASE)
+
+    assert rows.jobs.claim(claimed.id, "second", LEASE, MOST) is None
+    assert rows.jobs.lapsed(LEASE) == 0
+
+
+def test_what_was_put_off_or_told_of_by_a_clock_that_was_ahead_is_due(rows: Transaction) -> None:
+    claimed = a_claim(rows)
+    ahead = {"pause": DAY, "dispatched_at": rows.now() + DAY}
+    rows.jobs.advance(claimed.id, Event.HAND_BACK, fence=claimed.fence, **ahead)
+
+    assert rows.jobs.queued() == 1
+    assert [job.id for job in rows.jobs.waiting(HOUR, LEASE, 10)] == [claimed.id]
+    assert rows.jobs.claim(claimed.id, "second", LEASE, MOST) is not None
 
 
 def test_dropped_jobs_are_gone(rows: Transaction) -> None:
@@ -279,6 +315,14 @@ def test_a_lease_belongs_to_one_until_it_runs_out_or_is_left(rows: Transaction) 
     assert not leases.take("sweep", "one", LEASE)
     leases.leave("sweep", "two", None)
     assert leases.take("sweep", "one", LEASE)
+
+
+def test_a_lease_that_ends_much_later_than_ours_would_is_to_be_had(rows: Transaction) -> None:
+    rows.leases.take("sweep", "dead", DAY)
+
+    assert rows.leases.take("sweep", "one", LEASE)
+    rows.leases.leave("sweep", "dead", {"removed": 3})
+    assert not rows.leases.take("sweep", "two", LEASE)
 
 
 def test_a_lease_keeps_what_was_last_done_under_it(rows: Transaction) -> None:

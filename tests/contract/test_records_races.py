@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from shared.adapters.records_sql import SqlRecords
 from shared.model.lifecycle import Event
+from shared.model.webhook import LEASE
 from tests.support.builders import a_chunk, a_delivery, a_job, a_webhook, an_upload
 from tests.support.races import at_once
 
@@ -214,7 +215,7 @@ def test_of_eight_who_claim_a_delivery_one_makes_the_call(records: SqlRecords) -
 
     def claim() -> bool:
         with records.begin() as rows:
-            return rows.webhooks.claim(delivery.id, HOUR) is not None
+            return rows.webhooks.claim(delivery.id, LEASE) is not None
 
     assert sum(at_once([claim] * 8)) == 1
 

@@ -15,6 +15,7 @@ from tests.support.builders import a_delivery, a_webhook
 LEASE = timedelta(seconds=60)
 OVER = -timedelta(seconds=1)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 NOW = timedelta()
 
 
@@ -99,6 +100,19 @@ def test_a_claim_that_never_ended_can_be_taken_over(rows: Transaction, webhook: 
     assert (second.attempts, second.fence) == (2, 2)
     assert not settle(rows, first, DeliveryState.DELIVERED)
     assert settle(rows, second, DeliveryState.DELIVERED)
+
+
+def test_a_clock_that_was_ahead_keeps_no_delivery_back(rows: Transaction, webhook: Webhook) -> None:
+    delivery = owed(rows, webhook)
+    first = claim(rows, delivery, DAY)
+    assert rows.webhooks.due(10) == [delivery.id]
+
+    second = claim(rows, delivery)
+    assert not settle(rows, first, DeliveryState.DELIVERED)
+    rows.webhooks.settle(second, DeliveryState.PENDING, pause=DAY, response_status=None, error=None)
+
+    assert rows.webhooks.due(10) == [delivery.id]
+    assert claim(rows, delivery).fence == 3
 
 
 def test_while_one_delivery_is_in_flight_the_webhooks_others_wait(

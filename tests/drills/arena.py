@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from shared.adapters.tables import metadata
 from shared.errors import AppError
+from shared.model.grant import Holder
 from shared.model.job import Job
 from shared.model.upload import NewUpload, Upload
 from tests.drills.asking import CALLER
@@ -22,6 +23,7 @@ from tests.drills.proxies import Watched, WatchedRecords
 from tests.drills.verdicts import PortJudge
 from tests.support.factory import Factory, a_factory
 from tests.support.races import at_once
+from tests.support.straight import StraightObjects
 from tests.support.workshop import Bytes
 from worker.processing import Processing
 
@@ -29,7 +31,7 @@ LONGEST_SECONDS: Final = 5.0  # a deadlock is waited for longer, and so is SQLit
 _ROLL: Final = 1000  # so that a stream is committed in several chunks
 _STALLED: Final = 0.2  # of all calls
 _STALL_SECONDS: Final = 0.003
-_SWEEPS: Final = ("staging-orphans", "object-orphans", "multiparts")
+_SWEEPS: Final = ("staging-orphans", "direct-leftovers", "object-orphans", "multiparts")
 
 
 class Stalls(Faults):
@@ -76,6 +78,14 @@ class Arena:
         return self.calm.services.uploads.complete(
             CALLER, self.filled(content or self.content()).id
         )
+
+    def sent(self, holder: Holder, content: bytes) -> Upload:
+        """Let all bytes of an upload of an unsaid size lie in the store."""
+        opened, targets = self.calm.services.unsized.open_put(holder, NewUpload("notes.txt"))
+        store = self.calm.objects
+        assert isinstance(store, StraightObjects)
+        store.take(targets.targets[0].url, content)
+        return opened.upload
 
     # What is done at once.
 
@@ -152,7 +162,8 @@ class Arena:
 @contextmanager
 def an_arena(folder: Path, database_url: str, seed: int) -> Iterator[Arena]:
     said = random.Random(seed)  # noqa: S311  # replayed from it
-    with a_factory(folder, database_url) as made:
+    store = StraightObjects(folder / "objects", base_url="http://sluice", secret="s" * 32)
+    with a_factory(folder, database_url, objects=store) as made:
         receiver, stalls = Receiver(), Stalls(random.Random(seed))  # noqa: S311  # replayed from it
         ports = ports_of(made) | {"board": Board(), "notifier": receiver}
         calm = on_ports(made, ports)

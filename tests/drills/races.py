@@ -7,6 +7,7 @@ from typing import Final
 from shared.errors import (
     ChunkConflict,
     ChunksMissing,
+    NotFound,
     NotReceiving,
     OffsetMismatch,
     QuotaExceeded,
@@ -152,6 +153,23 @@ def an_end_of_time_meets_a_complete(arena: Arena) -> None:
     assert (_state(arena, upload) is not UploadState.EXPIRED) == was_sealed
 
 
+def a_revoke_meets_a_complete(arena: Arena) -> None:
+    """Whoever has been answered with a job has one that ends, also when its grant is gone."""
+    grant, capability = arena.calm.services.grants.give(CALLER, None)
+    upload = arena.sent(arena.calm.services.grants.enter(capability).holder, arena.content())
+    revoke = partial(arena.factory.services.grants.revoke, CALLER, grant.id)
+
+    outcomes = arena.race(
+        [partial(_complete, arena, upload), revoke, partial(_complete, arena, upload), revoke],
+        NotReceiving,
+        NotFound,
+    )
+
+    jobs = {job.id for job in outcomes if isinstance(job, Job)}
+    assert len(jobs) <= 1
+    assert _state(arena, upload) is (UploadState.SEALED if jobs else UploadState.CANCELLED)
+
+
 def _put(arena: Arena, upload: Upload, content: bytes) -> Receipt:
     return arena.factory.services.chunks.put(CALLER, upload.id, 0, Bytes(content), None)
 
@@ -194,4 +212,5 @@ RACES: Final[tuple[Race, ...]] = (
     a_cancel_meets_chunks,
     a_complete_meets_the_last_chunk,
     an_end_of_time_meets_a_complete,
+    a_revoke_meets_a_complete,
 )

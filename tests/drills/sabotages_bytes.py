@@ -166,11 +166,15 @@ def states_not_asked() -> None:
 
 def claims_not_exclusive() -> None:
     """A job that somebody holds can be claimed."""
-    from sqlalchemy import true
+    from sqlalchemy import ColumnElement, true
 
     from shared.adapters import records_sql_jobs
 
-    records_sql_jobs._free = true
+    def free(lease: Any) -> ColumnElement[bool]:
+        del lease
+        return true()
+
+    records_sql_jobs._free = free
 
 
 def objects_left() -> None:

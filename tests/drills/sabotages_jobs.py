@@ -193,6 +193,6 @@ def hurried_webhooks() -> None:
     pauses = tuple(timedelta(seconds=each) for each in (0.3, 0.5, 0.5, 1, 1, 1, 1))
     assert len(pauses) == len(webhook.RETRY_PAUSES)
     webhook.RETRY_PAUSES = pauses  # type: ignore[misc, assignment]
-    deliveries.LEASE = timedelta(seconds=5)  # type: ignore[misc]
+    deliveries.LEASE = timedelta(seconds=5)  # type: ignore[attr-defined]
     defaults: Any = HttpNotifier.__init__.__kwdefaults__
     defaults["deadline_seconds"] = 1.0

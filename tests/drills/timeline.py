@@ -7,7 +7,7 @@ from typing import Final
 from tests.drills.invariants import Verdict
 from tests.drills.rig import Rig
 
-_STEPS: Final = ("inspect", "assemble", "thumbnail", "publish", "record")
+_STEPS: Final = ("claim", "inspect", "assemble", "thumbnail", "publish", "record", "recover")
 
 
 def judged(rig: Rig) -> Verdict:

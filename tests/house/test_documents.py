@@ -85,8 +85,7 @@ def test_every_error_code_is_in_the_errors_page() -> None:
 def test_every_kind_of_error_has_a_status() -> None:
     kinds = {kind.kind for kind in vars(errors).values() if is_refusal(kind)}
 
-    # These end a job, and never an answer.
-    assert kinds - set(STATUS) == {"damaged", "interrupted"}
+    assert kinds - set(STATUS) == set()
 
 
 def test_every_step_is_in_the_operations_page() -> None:

@@ -24,8 +24,8 @@ from shared.adapters.sql_time import db_now
 from shared.adapters.tables import deliveries, metadata, webhooks
 from shared.model.caller import Caller, Scope
 from shared.model.file import File
-from shared.model.webhook import RETRY_PAUSES, DeliveryState, EventType, NewWebhook, Webhook
-from shared.services.deliveries import LEASE, DeliveryService
+from shared.model.webhook import LEASE, RETRY_PAUSES, DeliveryState, EventType, NewWebhook, Webhook
+from shared.services.deliveries import DeliveryService
 from shared.services.describing import Describing
 from shared.services.events import Events
 from shared.services.webhooks import WebhookService

@@ -2,15 +2,21 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from shared.errors import Unavailable
+from shared.errors import LeaseLost, Unavailable
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
+from shared.model.upload import Upload
+from shared.model.webhook import EventType
+from shared.records import Transaction
 from shared.services.claims import ClaimRules
+from shared.services.events import Events
 from shared.services.reconciling import Reconciled
 from shared.services.sight import Sight
 from tests.support.cable import a_cable
@@ -22,7 +28,38 @@ from worker import reconciler
 from worker.watch import Watch
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+LEASE = timedelta(seconds=15)
 WINDOW = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class Unspeakable(Events):
+    """Events of which those of one upload can't be told."""
+
+    upload_id: str = ""
+
+    def of_upload(self, rows: Transaction, event: EventType, upload: Upload, job: Job) -> list[str]:
+        if upload.id == self.upload_id:
+            raise ValueError("an upload that can't be described")
+        return super().of_upload(rows, event, upload, job)
+
+
+@dataclass(frozen=True)
+class NoRows:
+    """Records that fail at every transaction."""
+
+    error: Exception
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        raise self.error
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        raise self.error
+
+    def check(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @pytest.fixture
@@ -391,6 +428,90 @@ def test_a_failed_upload_keeps_its_room_for_a_retry(factory: Factory, job: Job) 
 
     assert factory.reconciler(stale=WINDOW).round() == Reconciled()
     assert factory.quota() == (0, 11)
+
+
+@pytest.mark.parametrize("column", ["due_at", "dispatched_at"])
+def test_what_a_clock_that_was_ahead_has_put_off_is_rung_for(
+    factory: Factory, job: Job, column: str
+) -> None:
+    told_long_ago(factory, job)
+    factory.shift("jobs", column, DAY, id=job.id)
+
+    assert factory.reconciler(stale=WINDOW).round() == Reconciled(rung=1)
+    assert factory.claims.claim(job.id, "worker") is not None
+
+
+def test_a_dead_workers_lease_from_a_clock_that_was_ahead_keeps_nobody_from_its_job(
+    factory: Factory, job: Job
+) -> None:
+    dead = factory.claim(job)
+    factory.shift("jobs", "lease_until", DAY, id=job.id)
+
+    assert factory.reconciler().round() == Reconciled(rung=1)
+    heir = factory.claim(job)
+
+    assert not factory.claims.beat(dead)
+    with pytest.raises(LeaseLost):
+        factory.claims.hand_back(dead)
+    assert factory.job(job).fence == heir.job.fence
+
+
+def test_a_reconciler_that_died_while_its_clock_was_ahead_is_followed(
+    factory: Factory, job: Job
+) -> None:
+    told_long_ago(factory, job)
+    factory.reconciler("dead", lease=LEASE).round()
+    factory.shift("leases", "lease_until", DAY, name="reconciler")
+    told_long_ago(factory, job)
+
+    assert factory.reconciler("new", lease=LEASE).round() == Reconciled(rung=1)
+
+
+def test_a_row_that_nothing_can_be_done_with_keeps_nobody_else_waiting(
+    factory: Factory, job: Job
+) -> None:
+    spent, dead = (factory.received(b"hello world") for _ in range(2))
+    for _ in range(3):
+        lapsed(factory, spent)
+        lapsed(factory, dead)
+    told_long_ago(factory, job)
+    factory.bell.processed.clear()
+    events = Unspeakable(factory.claims.events.describing, upload_id=spent.upload_id)
+    claims = replace(factory.claims, events=events)
+
+    done = replace(factory.reconciler(), claims=claims).round()
+
+    assert done == Reconciled(rung=1, buried=1)
+    assert factory.bell.processed == [job.id]
+    states = {factory.job(each).state for each in (spent, dead)}
+    assert states == {JobState.RUNNING, JobState.FAILED}
+
+
+def test_uploads_that_can_not_be_given_a_job_keep_nobody_else_waiting(
+    factory: Factory, job: Job
+) -> None:
+    jobless = factory.received(b"hello world")
+    with factory.records.begin() as rows:
+        rows.jobs.drop([jobless.id])
+    factory.shift("uploads", "updated_at", -HOUR, id=jobless.upload_id)
+    told_long_ago(factory, job)
+    factory.bell.processed.clear()
+    broken = replace(factory.services.jobs, records=NoRows(ValueError("a row like no other")))
+
+    done = replace(factory.reconciler(), jobs=broken).round()
+
+    assert done == Reconciled(rung=1)
+    assert factory.bell.processed == [job.id]
+
+
+def test_a_round_ends_when_the_rows_do_not_answer(factory: Factory, job: Job) -> None:
+    lapsed(factory, job)
+    lapsed(factory, job)
+    lapsed(factory, job)
+    away = replace(factory.claims, records=NoRows(Unavailable("records", "…")))
+
+    with pytest.raises(Unavailable):
+        replace(factory.reconciler(), claims=away).round()
 
 
 def lapsed(factory: Factory, job: Job, *, claimed: bool = True) -> None:

@@ -408,6 +408,8 @@ def test_a_job_that_was_given_up_after_it_had_written_is_finished_by_the_sweep(
     assert factory.events() == ["file.ready", "file.failed", "file.deleted", "file.ready"]
     assert factory.staged() == []
     assert audited(factory) == {}
+    last = factory.query("SELECT step, outcome FROM job_steps ORDER BY id DESC LIMIT 1")
+    assert last == [{"step": "recover", "outcome": "finished"}]
 
 
 def test_what_the_sweep_finishes_leaves_nothing_of_its_parts(factory: Factory) -> None:

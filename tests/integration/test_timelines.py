@@ -1,12 +1,13 @@
 """Timelines: what ran for a job, claim by claim, as admins see it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.errors import NotFound
+from shared.errors import NotFound, Unavailable
 from shared.model.caller import Caller, Scope
 from shared.model.job import Job, Outcome, StepRun
 from shared.model.lifecycle import JobState
@@ -54,6 +55,54 @@ def test_the_step_of_a_worker_that_died_is_lost_and_the_next_claim_starts_over(
         ("inspect", 1, "w1", Outcome.LOST),
         *[(step, 3, "w3", Outcome.FINISHED) for step in STEPS],
     ]
+
+
+def test_attempts_that_die_before_their_first_step_are_in_it(factory: Factory) -> None:
+    job = factory.received(b"hello world")
+    factory.claim(job, "w1")
+    for _ in range(2):
+        factory.take_over(job)
+    factory.shift("jobs", "lease_until", -timedelta(hours=1), id=job.id)
+
+    factory.reconciler().round()
+
+    runs = timeline(factory, job)
+    assert [(run.step, run.run, run.attempt, run.worker, run.outcome) for run in runs] == [
+        ("claim", 1, 1, "w1", Outcome.LOST),
+        ("claim", 2, 2, "another", Outcome.LOST),
+        ("claim", 3, 3, "another", Outcome.FAILED),
+    ]
+    assert runs[-1].error == factory.job(job).error
+    assert all(run.took is not None for run in runs)
+    assert [run.started_at for run in runs] == sorted(run.started_at for run in runs)
+
+
+def test_a_step_that_was_begun_stands_for_its_attempt(factory: Factory) -> None:
+    job = factory.received(b"hello world")
+    factory.claims.begin_step(factory.claim(job, "w1"), "inspect", 0)
+    for _ in range(2):
+        factory.claims.begin_step(factory.take_over(job), "inspect", 0)
+    factory.shift("jobs", "lease_until", -timedelta(hours=1), id=job.id)
+
+    factory.reconciler().round()
+
+    assert [each[3] for each in summary(factory, job)] == [
+        Outcome.LOST,
+        Outcome.LOST,
+        Outcome.FAILED,
+    ]
+
+
+def test_an_outage_before_the_first_step_says_so(factory: Factory) -> None:
+    job = factory.received(b"hello world")
+    outage = Unavailable("objects", "The store does not answer.")
+
+    factory.claims.sit_out(factory.claim(job, "w1"), outage)
+
+    (run,) = timeline(factory, job)
+    assert (run.step, run.worker, run.outcome) == ("claim", "w1", Outcome.PUT_OFF)
+    assert run.error is not None
+    assert run.error["code"] == "objects_unavailable"
 
 
 def test_a_failed_job_that_is_retried_goes_on_in_its_timeline(factory: Factory) -> None:

@@ -233,6 +233,18 @@ def states_apart(grounds: Grounds) -> Found:
     return {(Kind.STATES_CONTRADICT, file.id, False)}
 
 
+def queued_and_cancelled(grounds: Grounds) -> Found:
+    job = grounds.queued()
+    grounds.sql(
+        "UPDATE uploads SET state = 'cancelled', reserved = 0 WHERE id = :id", id=job.upload_id
+    )
+    grounds.sql("DELETE FROM chunks WHERE upload_id = :id", id=job.upload_id)
+    grounds.factory.staging.clear(job.upload_id)
+    with grounds.factory.records.begin() as rows:
+        rows.audits.recount(job.tenant)
+    return {(Kind.STATES_CONTRADICT, job.upload_id, True)}
+
+
 def sealed_too_early(grounds: Grounds) -> Found:
     job = grounds.queued()
     grounds.sql("UPDATE uploads SET size = size + 1 WHERE id = :id", id=job.upload_id)
@@ -363,6 +375,7 @@ DAMAGES: Final[Mapping[str, Callable[[Grounds], Found]]] = {
         ready_without_job,
         job_without_upload,
         states_apart,
+        queued_and_cancelled,
         sealed_too_early,
         job_forgotten,
         lease_long_over,

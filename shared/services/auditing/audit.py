@@ -11,6 +11,7 @@ from shared.errors import AppError
 from shared.ports import Board, Dispatcher, ObjectStore, Staging
 from shared.records import Records
 from shared.services.auditing.findings import Finding, Kind, Report
+from shared.services.ending import Ending
 from shared.services.jobs import JobService
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is held against each other. `jobs` queues and rings, and is asked nothing."""
+    """What is held against each other. `jobs` queues and rings, `ending` ends; they are asked nothing."""
 
     records: Records
     staging: Staging
@@ -30,6 +31,7 @@ class Parts:
     board: Board
     dispatcher: Dispatcher
     jobs: JobService
+    ending: Ending
 
 
 @dataclass(slots=True)

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from shared.model.lifecycle import FINAL_UPLOADS, JobState, UploadState
+from shared.model.lifecycle import FINAL_JOBS, FINAL_UPLOADS, JobState, UploadState
 from shared.records import AuditedJob, AuditedUpload
 from shared.services.auditing.audit import BATCH, Audit
 from shared.services.auditing.findings import Kind
+from shared.services.ending import OVER
 
 _WAITING: Final = frozenset({UploadState.SEALED, UploadState.PROCESSING})
 _TOGETHER: Final[Mapping[UploadState, frozenset[JobState | None]]] = {
@@ -54,7 +55,8 @@ def _job(audit: Audit, each: AuditedUpload) -> None:
         return
     if each.job_state is not None:
         detail = f"the upload is {each.state}, its job {each.job_state}"
-        audit.found(Kind.STATES_CONTRADICT, each.id, detail)
+        over = _end if each.state in OVER and each.job_state not in FINAL_JOBS else None
+        audit.found(Kind.STATES_CONTRADICT, each.id, detail, over)
         return
     again = _queue if each.state in _WAITING else None
     audit.found(Kind.JOB_MISSING, each.id, f"the upload is {each.state} and has no job", again)
@@ -62,6 +64,10 @@ def _job(audit: Audit, each: AuditedUpload) -> None:
 
 def _queue(audit: Audit, upload_id: str) -> bool:
     return audit.parts.jobs.queue_missing(upload_id)
+
+
+def _end(audit: Audit, upload_id: str) -> bool:
+    return audit.parts.ending.left_behind(upload_id)
 
 
 def _bytes(audit: Audit, each: AuditedUpload) -> None:

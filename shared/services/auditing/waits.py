@@ -19,7 +19,7 @@ def jobs(audit: Audit) -> None:
 
     def look(rows: Transaction) -> tuple[list[Overdue], int]:
         overdue = rows.audits.overdue_jobs(audit.stuck, _MOST)
-        return overdue, rows.jobs.queued() + rows.jobs.lapsed()
+        return overdue, rows.jobs.queued() + rows.jobs.lapsed(audit.stuck)
 
     for each in _forgotten(audit, "ingest", look):
         what = "its lease ran out" if each.is_taken else "it is queued"

@@ -11,6 +11,7 @@ from shared.services.auditing import checks
 from shared.services.auditing.audit import Audit, Parts
 from shared.services.auditing.findings import Report
 from shared.services.auditing.reading import Reading
+from shared.services.ending import Ending
 from shared.services.jobs import JobService
 from shared.services.sweeps.runs import Run, Sweeper
 
@@ -58,6 +59,7 @@ def _begun(sweeper: Sweeper, run: Run, *, cursor: str = "") -> Audit:
             sweeper.board,
             sweeper.dispatcher,
             JobService(sweeper.records, sweeper.board, sweeper.dispatcher, sweeper.clock),
+            Ending(sweeper.records, sweeper.board, sweeper.dispatcher, sweeper.events),
         ),
         report=Report(repairs=run.cap),
         latest=latest,

@@ -14,6 +14,7 @@ from shared.model.job import Job, JobStatus
 from shared.model.lifecycle import Event
 from shared.model.stored import StoredObject
 from shared.records import ObjectRecord, Transaction
+from shared.services import timelines
 from shared.services.publishing import publish
 from shared.services.sweeps.runs import Run, Sweeper
 
@@ -96,6 +97,7 @@ def _ended(rows: Transaction, record: ObjectRecord) -> Job:
     ended = None if job is None else rows.jobs.advance(job.id, Event.RECOVER, error=None)
     if not here or ended is None:
         raise LeaseLost("Somebody else holds this job.")
+    timelines.recovered(rows, ended)
     return ended
 
 

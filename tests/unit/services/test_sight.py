@@ -1,12 +1,13 @@
 """When a reconciler may believe that whose lease ran out is dead: not right after an outage."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from shared.services.sight import Sight
 
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PATIENCE, LEASE = timedelta(seconds=15), timedelta(seconds=30)
 
 
@@ -72,3 +73,20 @@ def test_work_that_takes_long_is_no_gap(sight: Sight, time: Time) -> None:
     time.seconds += 5
 
     assert not sight.regain(PATIENCE, LEASE)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_back"), [(10.0, False), (3600.0, False), (-15.0, False), (-3600.0, True)]
+)
+def test_after_the_databases_clock_was_set_back_nothing_is_clear_for_one_lease(
+    sight: Sight, time: Time, seconds: float, *, is_back: bool
+) -> None:
+    assert not sight.was_set_back(NOON, LEASE)
+
+    time.seconds += 10
+    assert sight.was_set_back(NOON + timedelta(seconds=seconds), LEASE) == is_back
+
+    assert sight.is_clear != is_back
+    time.seconds += 30
+    assert sight.is_clear
+    assert not sight.was_set_back(NOON + timedelta(seconds=seconds + 30), LEASE)
