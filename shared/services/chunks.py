@@ -12,7 +12,7 @@ from shared.ports import Body, Staging
 from shared.records import Records
 from shared.services.committing import commit, unless_ended
 from shared.services.finding import find_upload, not_receiving, refuse_direct, refuse_stream
-from shared.services.fitting import expected_length
+from shared.services.fitting import expected_length, refuse_far
 from shared.services.intake import HEAD_BYTES, Intake
 from shared.services.screening import Screening
 
@@ -65,6 +65,7 @@ class ChunkService:
             upload = find_upload(rows, caller, upload_id)
             refuse_direct(upload)
             refuse_stream(upload)
+            refuse_far(number)
             before = rows.chunks.of(upload_id, number) if number or upload.received else []
         if upload.state is not UploadState.RECEIVING and not before:
             raise not_receiving(upload)

@@ -10,6 +10,16 @@ from shared.ports import Body
 MOST_CHUNKS: Final = 10_000
 
 
+def refuse_far(number: int) -> None:
+    """Refuse a number that no upload has, before a database is asked: it may not know such ones.
+
+    One byte far out would make the list of what is missing endless, too. Raises `ChunkMisplaced`.
+    """
+    if number >= MOST_CHUNKS:
+        said = f"An upload has at most {MOST_CHUNKS} chunks."
+        raise ChunkMisplaced(said, total_chunks=MOST_CHUNKS)
+
+
 def expected_length(upload: Upload, number: int, body: Body, room: int) -> int | None:
     """Return how long chunk `number` has to be, None where any length will do; `room` in bytes.
 
@@ -17,10 +27,6 @@ def expected_length(upload: Upload, number: int, body: Body, room: int) -> int |
     """
     layout = layout_of(upload)
     if layout is None:
-        if number >= MOST_CHUNKS:
-            # Else one byte far out would make the list of what is missing endless.
-            said = f"An upload has at most {MOST_CHUNKS} chunks."
-            raise ChunkMisplaced(said, total_chunks=MOST_CHUNKS)
         if body.length is not None and body.length > room:
             raise TooLarge(f"At most {room} more bytes are allowed.", limit=room)
         return body.length
