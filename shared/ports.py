@@ -90,6 +90,7 @@ class Staging(Protocol):
     """
 
     largest: int  # the most bytes that one name takes
+    is_remote: bool  # whoever asks may wait for a store that does not answer
 
     def writer(self, upload_id: str, number: int, offset: int, length: int | None) -> ChunkWriter:
         """Begin a chunk; `length` bytes are set aside for it when that is known."""

@@ -3,6 +3,7 @@
 There are slots for three quarters of a process's threads; the rest answer polls and health. A slot
 is held from when it is first wanted to the end of the request. When all are held, whoever keeps one
 waiting in vain loses it; when nobody does, a body or a large answer is refused, a wait is over.
+Who asks a store holds one, too: its silence must not have all threads.
 A few may look on for a moment whether a slot comes free: a burst of stalled clients is soon seen.
 """
 
@@ -16,6 +17,7 @@ from werkzeug.wsgi import ClosingIterator
 from shared.errors import Unavailable
 from web.errors import present
 from web.server.line import Line
+from web.services import services
 
 SMALL_ANSWER: Final = 64 * 1024  # bytes: the server sends them without a thread
 _LEASE: Final = "sluice.lease"
@@ -117,6 +119,12 @@ def hold_slot() -> None:
     """Hold a slot for an answer. Raises `Unavailable` when none is free."""
     if not holds_slot():
         raise _too_much()
+
+
+def hold_slot_for_staging() -> None:
+    """Hold one where staging is a store, which may not answer. Raises `Unavailable`."""
+    if services().staging.is_remote:
+        hold_slot()
 
 
 def _leasing(app: App, slots: Slots) -> App:

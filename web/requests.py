@@ -15,6 +15,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.http import parse_dict_header
 
 from shared.errors import BodyCut, Invalid, UnsupportedCoding
+from web.limits import hold_slot_for_staging
 from web.server.body import TRAILERS
 
 _MOST_WAIT_SECONDS: Final = 60
@@ -97,6 +98,7 @@ class RequestBody:
         return not self._ahead and not self.is_cut
 
     def read(self, size: int, /) -> bytes:
+        hold_slot_for_staging()  # a body that came with its head needs none otherwise
         if self._ahead:
             ahead, self._ahead = self._ahead, b""
             return ahead

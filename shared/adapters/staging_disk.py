@@ -105,6 +105,7 @@ class DiskStaging:
     """
 
     largest = sys.maxsize
+    is_remote = False
 
     def __init__(self, root: Path, *, floor: int = 0, settle: Settle | None = None) -> None:
         self._root = root

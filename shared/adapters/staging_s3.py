@@ -77,6 +77,7 @@ class S3Staging:
     """
 
     largest = LARGEST
+    is_remote = True
 
     def __init__(
         self,

@@ -138,8 +138,11 @@ def in_headers(at: Places, number: int) -> Iterator[Ask]:
         {"Upload-Offset": "0", "Upload-Length": str(number)},
     ):
         yield "PATCH", at_it, {"headers": TUS | body | said, "data": b"abc"}
-    said = f"bytes={number}-{number}"
-    yield "GET", f"/api/v1/files/{at.file}/download", {"headers": {"Range": said}}
+    yield (
+        "GET",
+        f"/api/v1/files/{at.file}/download",
+        {"headers": {"Range": f"bytes={number}-{number}"}},
+    )
     seen = {"If-None-Match": f'"{number}-x"', "Last-Event-ID": str(number)}
     for path in ("", "/events"):
         yield "GET", f"/api/v1/jobs/{at.job}{path}", {"headers": seen}

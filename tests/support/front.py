@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from shared.adapters.clock_system import SystemClock
 from shared.model.file import File
-from shared.ports import Clock, ObjectStore
+from shared.ports import Clock, ObjectStore, Staging
 from shared.services.drafting import UploadRules
 from tests.support.factory import UPLOADS, Factory, a_factory
 from web.app import create_app
@@ -76,12 +76,13 @@ def a_front(
     database_url: str,
     *,
     objects: ObjectStore | None = None,
+    staging: Staging | None = None,
     clock: Clock | None = None,
     uploads: UploadRules = UPLOADS,
     **settings: Any,
 ) -> Iterator[Front]:
     """Serve from a factory; whoever waits for a job waits by this clock."""
-    with a_factory(folder, database_url, objects=objects, uploads=uploads) as made:
+    with a_factory(folder, database_url, objects=objects, staging=staging, uploads=uploads) as made:
         said = {"jwt_secret_key": SecretStr(_SECRET), "storage_backend": "local", **settings}
         factory = made.with_settings(**said)
         services = factory.services

@@ -9,7 +9,7 @@ from flask import request
 from shared.errors import Invalid
 from shared.model.upload import Transfer
 from web.auth import caller
-from web.limits import hold_slot
+from web.limits import hold_slot, hold_slot_for_staging
 from web.requests import RequestBody, content_sha256, idempotency_key
 from web.rest.documented import answers
 from web.rest.inputs import CompleteIn, ReplaceQuery, TargetsQuery, UploadIn
@@ -90,5 +90,6 @@ def complete_upload(upload_id: str, said: CompleteIn) -> Any:
 @answers({204: None}, problems=(404, 409))
 def cancel_upload(upload_id: str) -> Any:
     """Cancel the upload: staging is freed, a running job stops at its next step."""
+    hold_slot_for_staging()
     services().uploads.cancel(caller(), upload_id)
     return "", HTTPStatus.NO_CONTENT

@@ -25,7 +25,7 @@ from web.chunk_forms import ChunkForm
 from web.dialects.predecessors.inputs import Body, Whole
 from web.dialects.predecessors.submitting import file_of
 from web.errors import Refusal
-from web.limits import hold_slot, holds_slot
+from web.limits import hold_slot, hold_slot_for_staging, holds_slot
 from web.requests import whole_number
 from web.rest.inputs import Flag, ReplaceQuery, Text
 from web.services import services
@@ -74,6 +74,7 @@ def init_session(said: InitIn, query: ReplaceQuery) -> Any:
         restarts=True,
         replace=said.replace or query.replace,
     )
+    hold_slot_for_staging()  # what it has of an earlier session goes
     opened = services().uploads.open(caller(), new)
     return _success("Upload session initialized.", {"upload_session_id": opened.id})
 
@@ -114,6 +115,7 @@ def complete_session(said: CompleteIn) -> Any:
 def delete_file(said: SessionIn) -> Any:
     """Cancel what is unfinished; remove what is finished for good."""
     who = caller()
+    hold_slot_for_staging()
     try:
         services().uploads.cancel(who, said.upload_session_id)
     except NotFound:

@@ -198,6 +198,7 @@ def _found(key: str, *, to: Scope = Scope.FILES_READ) -> File:
     try:
         return services().files.keyed(who, key, to=to)
     except NotFound:
+        hold_slot()  # the store may be asked what has come
         job = services().uploads.direct.arrived(who, key)
         if job is None:
             raise

@@ -19,7 +19,7 @@ from web.auth import caller
 from web.dialects.s3_multipart.inputs import SignIn, etags_in
 from web.dialects.s3_multipart.views import MOST_BODY, completed, found, holder
 from web.errors import Refusal
-from web.limits import hold_slot
+from web.limits import hold_slot, hold_slot_for_staging
 from web.requests import SluiceRequest
 from web.services import services
 
@@ -67,6 +67,7 @@ def complete(upload_id: str) -> Response:
 @bp.delete("/uploads/<upload_id>")
 def abort(upload_id: str) -> Response:
     """Cancel the upload, as AbortMultipartUpload; a repeat is success."""
+    hold_slot_for_staging()
     services().uploads.cancel(caller(), found(upload_id).upload.id)
     return Response(status=204)
 

@@ -18,7 +18,7 @@ from shared.model.stored import PartSeen
 from shared.services.unsized import Opened
 from web.auth import caller
 from web.dialects.s3_multipart.inputs import BatchQuery, CompleteIn, KeyQuery, ParamsQuery, UploadIn
-from web.limits import hold_slot
+from web.limits import hold_slot, hold_slot_for_staging
 from web.rates import counted_as
 from web.requests import SluiceRequest
 from web.services import services
@@ -122,6 +122,7 @@ def complete(upload_id: str, query: KeyQuery, said: CompleteIn) -> Any:
 @bp.input(KeyQuery, location="query", arg_name="query")
 def abort(upload_id: str, query: KeyQuery) -> Any:
     """Cancel the upload; a repeat is success."""
+    hold_slot_for_staging()
     opened = found(upload_id, query.key)
     services().uploads.cancel(caller(), opened.upload.id)
     return {}, _FRESH

@@ -8,6 +8,7 @@ from flask import g, request
 from werkzeug.http import http_date
 
 from shared.errors import Invalid, Unsupported
+from shared.model.lifecycle import UploadState
 from shared.model.resumable import Capability
 from shared.model.upload import Transfer, Upload
 from shared.services.joining import Parts
@@ -26,6 +27,7 @@ from web.dialects.tus.headers import (
     metadata_of,
     parts_named,
 )
+from web.limits import hold_slot, hold_slot_for_staging
 from web.requests import RequestBody
 from web.rest.fields import described
 from web.services import services
@@ -111,7 +113,12 @@ def go_on(address: str) -> Any:
 def end(address: str) -> Any:
     """End the upload, and free what it has; its file for whoever may delete it."""
     del address
-    services().resuming.end(caller(), _upload())
+    upload = _upload()
+    if upload.state is UploadState.READY:
+        hold_slot()  # the store may take its time
+    else:
+        hold_slot_for_staging()
+    services().resuming.end(caller(), upload)
     return "", HTTPStatus.NO_CONTENT
 
 
