@@ -15,8 +15,9 @@ from apiflask.exceptions import HTTPError
 from flask import Flask, Response, current_app, g, json, request
 from werkzeug.exceptions import HTTPException
 
-from shared.errors import AppError, UnsupportedCoding
+from shared.errors import AppError, BodyCut, Unavailable, UnsupportedCoding
 from shared.logs import masked
+from web.server.stopping import stopping
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,8 @@ def register(app: Flask, shapes: Mapping[str, Shape] | None = None) -> None:
 
 def present(error: AppError) -> Response:
     """Return the answer to one of our own errors."""
+    if isinstance(error, BodyCut) and stopping.has_begun():  # by us, or nobody hears the answer
+        error = Unavailable("web", "This server is being stopped; send it again.")
     if error.kind in {"unavailable", "no_space"}:
         log.warning("part_unavailable", extra={"code": error.code}, exc_info=error.__cause__)
     status = STATUS.get(error.kind, HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -89,6 +89,7 @@ class RequestBody:
         self.length = None if is_chunked(request) else request.content_length or 0
         self.is_cut = False
         self._ahead = b""
+        self._arrived = 0
 
     def is_empty(self) -> bool:
         """Say whether it has no byte; one of unknown length is asked for its first."""
@@ -103,10 +104,13 @@ class RequestBody:
             ahead, self._ahead = self._ahead, b""
             return ahead
         try:
-            return self._stream.read(size)
+            block = self._stream.read(size)
         except (OSError, BadRequest, ParseException):
+            block, self.is_cut = b"", True
+        self._arrived += len(block)
+        if not block and self._arrived < (self.length or 0):
             self.is_cut = True
-            return b""
+        return block
 
 
 def trailers(request: Request) -> Sequence[tuple[str, str]] | None:

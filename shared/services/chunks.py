@@ -120,5 +120,4 @@ class ChunkService:
         number = before[0].number
         if not same_bytes(before, again):
             raise ChunkConflict(f"Chunk {number} is here already, with other bytes.")
-        length = sum(chunk.length for chunk in before)
-        return Receipt(upload, number, 0, length, repeated=True)
+        return Receipt(upload, number, 0, sum(each.length for each in before), repeated=True)

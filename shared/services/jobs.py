@@ -1,6 +1,6 @@
 """Jobs as clients see them: queued with the seal, announced after it, polled, retried."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -113,14 +113,23 @@ class JobService:
         ]
 
     def wait(
-        self, caller: Caller, job_id: str, seconds: float, *, known: int | None = None
+        self,
+        caller: Caller,
+        job_id: str,
+        seconds: float,
+        *,
+        known: int | None = None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> JobStatus:
-        """Return as soon as the job is final, or newer than version `known`, or time is up."""
+        """Return as soon as the job is final, or newer than version `known`, or time is up.
+
+        `is_over` may say before that nobody waits any more.
+        """
         until = self.clock.monotonic() + seconds
         status = self.status(caller, job_id)
         while not status.job.is_final and (known is None or status.job.version <= known):
             left = until - self.clock.monotonic()
-            if left <= 0:
+            if left <= 0 or is_over():
                 break
             self.clock.wait(min(_POLL_SECONDS, left))
             status = self.status(caller, job_id)

@@ -17,6 +17,7 @@ from web.requests import whole_number
 from web.rest.documented import answers
 from web.rest.inputs import JobsQuery, WaitQuery
 from web.rest.outputs import JobOut, JobsOut
+from web.server.stopping import stopping
 from web.services import services
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/api/v1/jobs", tag="Jobs")
@@ -78,7 +79,9 @@ def _waited(who: Caller, status: JobStatus, seconds: float, known: int) -> JobSt
     """Wait while a thread may be held for it, else answer with what there is."""
     if not holds_slot():
         return status
-    return services().jobs.wait(who, status.job.id, seconds, known=known)
+    return services().jobs.wait(
+        who, status.job.id, seconds, known=known, is_over=stopping.has_begun
+    )
 
 
 def _presented(status: JobStatus, timeline: Sequence[StepRun]) -> Response:
@@ -105,8 +108,11 @@ def _events(who: Caller, status: JobStatus, known: int, *, seconds: int) -> Iter
             known = status.job.version
             said = json.dumps(services().describing.job(status))
             yield f"id: {known}\nevent: {status.job.state}\ndata: {said}\n\n"
-        if status.job.is_final or services().clock.monotonic() >= until:
+        is_over = stopping.has_begun() or services().clock.monotonic() >= until
+        if status.job.is_final or is_over:
             return
-        status = services().jobs.wait(who, status.job.id, _SILENCE_SECONDS, known=known)
+        status = services().jobs.wait(
+            who, status.job.id, _SILENCE_SECONDS, known=known, is_over=stopping.has_begun
+        )
         if status.job.version <= known:
             yield ": still here\n\n"

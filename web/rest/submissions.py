@@ -21,6 +21,7 @@ from web.rest.documented import answers
 from web.rest.fields import file_fields
 from web.rest.inputs import ReplaceQuery
 from web.rest.outputs import FileOut, JobOut
+from web.server.stopping import stopping
 from web.services import services
 
 bp = APIBlueprint("submissions", __name__, url_prefix="/api/v1/files", tag="Uploads in one request")
@@ -53,7 +54,8 @@ def upload_file(query: ReplaceQuery) -> Any:
     """
     key, seconds = idempotency_key(request), preferred_wait(request)
     job = _received(caller(), key, replacing=query.replace)
-    status = services().jobs.wait(caller(), job.id, seconds if holds_slot() else 0)
+    seconds = seconds if holds_slot() else 0
+    status = services().jobs.wait(caller(), job.id, seconds, is_over=stopping.has_begun)
     return _answer(status)
 
 

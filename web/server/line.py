@@ -17,6 +17,7 @@ SLOWEST: Final = 16 * 1024  # bytes a second
 MOST_UNSENT: Final = 80 * 1024  # bytes: a small answer and its head
 _FIRST_PATIENCE: Final = 0.25  # seconds
 _MOST_PATIENCE: Final = 2.0
+_LOOK_SECONDS: Final = 0.5  # whoever waits looks so often whether it is deaf by now
 
 
 class Line(socket.socket):
@@ -69,7 +70,13 @@ class Line(socket.socket):
         poll.register(self, event)
         self._waits_since = began = time.monotonic()
         try:
-            return bool(poll.poll(max(0.0, until - began) * 1000))
+            while not (self.is_deaf and event == select.POLLIN):
+                left = max(0.0, until - time.monotonic())
+                if poll.poll(min(left, _LOOK_SECONDS) * 1000):
+                    return True
+                if left <= _LOOK_SECONDS:
+                    break
+            return False
         finally:
             self._waits_since = None
             self._patience -= time.monotonic() - began
@@ -86,6 +93,13 @@ class Line(socket.socket):
         if since is None or self.is_deaf or self.is_cut:
             return 0.0
         return max(0.0, time.monotonic() - since - self._patience)
+
+    def deafen(self) -> None:
+        """Let a body end here, in the eyes of who reads it; a client that goes on hears the answer.
+
+        The socket stays open for what it sends: closing that would take the answer from it, too.
+        """
+        self.is_deaf = True
 
     def cut(self) -> None:
         """Wake the thread that waits for the client; one that reads a body can still answer."""

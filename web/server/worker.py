@@ -4,7 +4,10 @@ A connection is in a thread, or in one of four places: a request is gathered fro
 idle, it is sent what its reader was too slow for, or it lingers after an answer that closes it, so
 that the client can read that instead of a reset (RFC 9112, 9.6). Each place has its time.
 
-Overrides of gunicorn 27.0.1's `ThreadWorker`: `check_config`, `load_wsgi`, `accept`,
+A worker that stops says so to all who wait (`stopping`), and after some seconds lets the bodies end
+that are still coming: who reads one keeps what has come of it, or refuses it, and answers.
+
+Overrides of gunicorn 27.0.1's `ThreadWorker`: `check_config`, `load_wsgi`, `accept`, `enqueue_req`,
 `handle_request`, `_keepalive_after`, `finish_request`, `murder_pending`, `murder_keepalived`,
 `_cap_keepalive`, `handle_error`. Its deques of kept and pending connections stay empty.
 """
@@ -27,6 +30,7 @@ from web.server.closing import App, closing
 from web.server.connection import Connection
 from web.server.line import Line
 from web.server.refusals import refusal
+from web.server.stopping import stopping
 from web.server.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -34,6 +38,7 @@ log = logging.getLogger(__name__)
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 1024 * 1024
 _BLOCK: Final = 32 * 1024
+_BODIES_SECONDS: Final = 12.0  # for those that are on their way when the worker stops
 _SUSPECT_SECONDS: Final = 1.0  # a head that takes longer may be dropped when places are short
 _NOT_NOW: Final = (errno.EAGAIN, errno.ECONNABORTED)
 
@@ -46,6 +51,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is untyped
         self._kept: Waiting[Connection] = Waiting(self.cfg.keepalive)
         self._sent: Waiting[Connection] = Waiting(self._grace)
         self._lingering: Waiting[Connection] = Waiting(_LINGER_SECONDS)
+        self._at_work: set[Connection] = set()  # in a thread, or about to be
         self._places = (self._gathered, self._kept, self._sent, self._lingering)
 
     @classmethod
@@ -72,14 +78,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is untyped
         conn = Connection(self.cfg, line, client, listener.getsockname())
         self._park(conn, self._gathered, selectors.EVENT_READ, self._gather)
 
+    def enqueue_req(self, conn: Connection) -> None:
+        self._at_work.add(conn)
+        super().enqueue_req(conn)
+
     def finish_request(self, conn: Connection, future: Any) -> None:
         """Go on with a connection that a thread is done with."""
+        self._at_work.discard(conn)
         is_well = not future.cancelled() and future.exception() is None
         conn.is_kept = is_well and bool(future.result())
         self._heed(conn, self._go_on)
 
     def murder_pending(self) -> None:
         """Close what has waited for too long, and something more when there is no room."""
+        if stopping.has_begun(_BODIES_SECONDS):
+            for conn in self._at_work:
+                conn.sock.deafen()
         now = time.monotonic()
         for place in self._places:
             for conn in place.overdue(now):
@@ -97,6 +111,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is untyped
 
     def _cap_keepalive(self, deadline: float) -> None:
         """The worker stops: only a request that is on its way already is waited for."""
+        stopping.begin()
         now = time.monotonic()
         for place in (self._gathered, self._kept):
             place.shorten(min(STOP_KEEPALIVE_LINGER, deadline - now), now)

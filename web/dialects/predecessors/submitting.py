@@ -16,9 +16,11 @@ from web.forms import FileForm, Received
 from web.limits import holds_slot
 from web.outcomes import refused
 from web.requests import idempotency_key
+from web.server.stopping import stopping
 from web.services import services
 
 LONGEST_WAIT_SECONDS: Final = 60
+_LEAVE_SECONDS: Final = 5.0  # when the web is being stopped
 DENIED: Final = "objects_denied"
 STORE_FAULTS: Final = frozenset({"objects_unavailable", DENIED, "object_lost"})
 
@@ -70,10 +72,15 @@ def _waited(job_id: str, hopeless: Collection[str]) -> JobStatus:
     status = jobs.status(caller(), job_id)
     while not status.job.is_final and _put_off(status.job) not in hopeless:
         left = until - clock.monotonic()
-        if left <= 0:
+        if left <= 0 or _is_over():
             break
-        status = jobs.wait(caller(), job_id, left, known=status.job.version)
+        status = jobs.wait(caller(), job_id, left, known=status.job.version, is_over=_is_over)
     return status
+
+
+def _is_over() -> bool:
+    # These clients know no answer but the file: most jobs end while the web takes its leave.
+    return stopping.has_begun(_LEAVE_SECONDS)
 
 
 def _put_off(job: Job) -> str | None:
