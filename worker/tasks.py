@@ -19,10 +19,10 @@ def process(self: Any, job_id: str) -> None:
 @shared_task(name=DELIVER)
 def deliver(delivery_id: str) -> None:
     """Try one delivery of a webhook."""
-    services().deliveries.deliver(delivery_id)
+    services().deliveries.deliver(delivery_id, is_stopping=stopping.is_stopping)
 
 
 @shared_task(name="maintenance.sweep")
 def sweep(name: str) -> None:
     """Run one sweep, if it is due."""
-    services().sweeps.run_if_due(name)
+    services().sweeps.run_if_due(name, is_stopping=stopping.is_stopping)

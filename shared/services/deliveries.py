@@ -8,6 +8,7 @@ turned away meanwhile is not called for again: who made a delivery goes on with 
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from http import HTTPStatus
@@ -41,14 +42,17 @@ class DeliveryService:
     main: MainService | None = None
     trusting: Notifier | None = None
 
-    def deliver(self, delivery_id: str) -> None:
+    def deliver(self, delivery_id: str, *, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Make one attempt if the delivery is due and free; repeating it does no harm.
 
-        Goes on with others that are due, until a receiver asks for a pause or the turn is over.
+        Goes on with others that are due, until a receiver asks for a pause, the turn is over or the
+        process `is_stopping`: the reconciler rings for what is left.
         """
         until = self.clock.monotonic() + TURN.total_seconds()
         wanted: str | None = delivery_id
-        while wanted is not None and self._attempt(wanted) and self.clock.monotonic() < until:
+        while wanted is not None and self._attempt(wanted):
+            if is_stopping() or self.clock.monotonic() >= until:
+                return
             with self.records.read() as rows:
                 wanted = next(iter(rows.webhooks.due(1)), None)
 

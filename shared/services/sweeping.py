@@ -6,7 +6,7 @@ the rows say, by the database's clock: whoever calls may forget, restart, or hav
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 ASKED_EVERY: Final = timedelta(minutes=1)  # how often beat asks for each sweep
 _MOST: Final = 10_000  # rows of one query; neither database takes an unlimited list of names
+_STOPPED: Final = "stopped"
 # Keys of objects and other tenants' ids are no business of a tenant's admin.
 _ONLY_OURS: Final = frozenset({"cursor", "report"})
 
@@ -44,20 +45,28 @@ class SweepService:
             return self._sweep(sweep, self._run(sweep, {}, dry_run=True))
         return self._kept(sweep)
 
-    def run_if_due(self, name: str) -> dict[str, Any]:
-        """Run a sweep as `run` does, unless it ended less than its interval ago: then `skipped`."""
+    def run_if_due(
+        self, name: str, *, is_stopping: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
+        """Run a sweep as `run` does, unless it ended less than its interval ago: then `skipped`.
+
+        It ends, capped, when the process `is_stopping`, and is due again at once.
+        """
         sweep = self._named(name)
         with self.sweeper.records.read() as rows:
             now, last = rows.now(), _last(rows, sweep)
-        if _is_due(sweep, last.get("finished_at"), now):
-            return self._kept(sweep)
+        was_stopped = (last.get("result") or {}).get(_STOPPED, False)
+        if was_stopped or _is_due(sweep, last.get("finished_at"), now):
+            return self._kept(sweep, is_stopping)
         return {"skipped": "not due"}
 
     def settle(self, upload_id: str) -> None:
         """End a claim that the sweep `replacements` counts as strange, as `settle` there says."""
         settle(self.sweeper, upload_id)
 
-    def _kept(self, sweep: Sweep) -> dict[str, Any]:
+    def _kept(
+        self, sweep: Sweep, is_stopping: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
         lease, holder = _lease(sweep), str(uuid7())
         with self.sweeper.records.begin() as rows:
             if not rows.leases.take(lease, holder, 2 * self._budget(sweep)):
@@ -65,7 +74,11 @@ class SweepService:
             last = _last(rows, sweep)
         result: dict[str, Any] = {"error": {"code": "internal_error", "detail": "See the log."}}
         try:
-            result = self._sweep(sweep, self._run(sweep, last.get("result") or {}))
+            run = self._run(sweep, last.get("result") or {})
+            run.is_stopping = is_stopping
+            result = self._sweep(sweep, run)
+            if run.capped and is_stopping():
+                result[_STOPPED] = True
         finally:
             with self.sweeper.records.begin() as rows:
                 rows.leases.leave(lease, holder, result)

@@ -332,6 +332,25 @@ def test_a_file_larger_than_a_night_is_read_alone(grounds: Grounds) -> None:
     assert (result["files"], result["findings"]) == (1, {})
 
 
+def test_a_file_that_was_being_read_when_its_worker_was_stopped_is_the_next(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damages.byte_flipped_in_object(grounds)
+    reading = threading.Event()
+    read = DiskObjects.read
+
+    def read_and_tell(self: DiskObjects, key: str, start: int, stop: int) -> Any:
+        reading.set()
+        return read(self, key, start, stop)
+
+    monkeypatch.setattr(DiskObjects, "read", read_and_tell)
+    stopped = grounds.sweeps().run_if_due("reread", is_stopping=reading.is_set)
+    again = grounds.run("reread")
+
+    assert (stopped["capped"], stopped["stopped"], stopped["damaged"]) == (True, True, 0)
+    assert again["damaged"] == 1
+
+
 def test_chunks_and_files_share_what_is_read(grounds: Grounds) -> None:
     for _ in range(3):
         grounds.receiving()

@@ -591,6 +591,16 @@ def test_a_turn_ends_even_when_more_is_due(post: Post) -> None:
     assert post.row(second).state == "pending"
 
 
+def test_a_turn_ends_when_its_worker_is_stopped(post: Post) -> None:
+    post.webhook()
+    [first], [second] = post.owed(), post.owed()
+
+    post.deliveries.deliver(first, is_stopping=lambda: True)
+
+    assert post.row(first).state == "delivered"
+    assert (post.row(second).state, post.row(second).attempts) == ("pending", 0)
+
+
 def test_an_address_that_is_private_by_now_is_not_called(post: Post) -> None:
     post.webhook()
     [delivery_id] = post.owed()

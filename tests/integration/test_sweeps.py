@@ -348,6 +348,23 @@ def test_a_run_ends_when_its_time_is_up(premises: Premises) -> None:
     assert (result["removed"], result["capped"]) == (0, True)
 
 
+@pytest.mark.parametrize("name", ["expired-uploads", "audit", "reread"])
+def test_a_run_ends_when_its_worker_is_stopped_and_is_due_again_at_once(
+    premises: Premises, name: str
+) -> None:
+    messy(premises, "expired-uploads", 2)
+    service = premises.sweeps()
+
+    stopped = service.run_if_due(name, is_stopping=lambda: True)
+    again = service.run_if_due(name)
+
+    assert (stopped["removed"], stopped["capped"], stopped["stopped"]) == (0, True, True)
+    assert "skipped" not in again
+    assert "stopped" not in again
+    assert again["removed"] == (2 if name == "expired-uploads" else 0)
+    assert service.run_if_due(name) == {"skipped": "not due"}
+
+
 def test_results_are_for_admins_and_name_no_key(premises: Premises) -> None:
     service = premises.sweeps(listed=1)
     premises.put("2026/secret-name.txt", "another-service")

@@ -31,6 +31,7 @@ class SweepResultOut(BaseModel):
     capped: Annotated[bool, Field(description="It stopped at its bounds; the next goes on.")] = (
         False
     )
+    stopped: Annotated[bool, Field(description="Its worker was stopped; it is due again.")] = False
     dry_run: bool = False
     took_ms: int = 0
     error: SweepErrorOut | None = None

@@ -40,7 +40,7 @@ class Audit:
 
     Work that nobody took for `stuck` is forgotten. `looks` is how many strange objects the store is
     asked about; `cursor` is the key after which the look at the bucket begins, and later the one it
-    came to.
+    came to. Its time `is_over`, too, when its process `is_stopping`.
     """
 
     parts: Parts
@@ -49,6 +49,7 @@ class Audit:
     stuck: timedelta
     looks: int
     is_over: Callable[[], bool]
+    is_stopping: Callable[[], bool] = lambda: False
     dry_run: bool = False
     staging_prefix: str | None = None
     cursor: str = ""

@@ -73,9 +73,8 @@ class Reading:
                 try:
                     self._one(thing, read)
                 except OutOfTime:
-                    if (
-                        spent
-                    ):  # else it is too large to be read at all, and would hold up the others
+                    # Else it is too large to be read at all, and would hold up the others.
+                    if spent or self.audit.is_stopping():
                         self.file_cursor, self.chunk_cursor = before
                     return False
         return True
@@ -147,6 +146,8 @@ class Reading:
         checksum = 0
         for block in self.audit.parts.staging.read(chunk, _BLOCK):
             checksum = crc64(block, checksum)
+            if self.audit.stops():
+                raise OutOfTime
         return checksum
 
 

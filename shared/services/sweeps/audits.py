@@ -4,7 +4,6 @@ Neither removes anything; what they found is in the result, as counts for everyb
 for those at the command line.
 """
 
-import time
 from typing import Any
 
 from shared.services.auditing import checks
@@ -65,7 +64,8 @@ def _begun(sweeper: Sweeper, run: Run, *, cursor: str = "") -> Audit:
         latest=latest,
         stuck=sweeper.rules.stuck,
         looks=sweeper.rules.looks,
-        is_over=lambda: time.monotonic() > run.ends,
+        is_over=lambda: run.is_late,
+        is_stopping=run.is_stopping,
         dry_run=run.dry_run,
         staging_prefix=sweeper.rules.staging_prefix,
         cursor=cursor,

@@ -84,13 +84,15 @@ class Sweeper:
 class Run:
     """One run: its bounds, and what it has done so far.
 
-    `ends` is when its time is up, by `time.monotonic`; `last` is the result of the run before;
-    `facts` are what only this sweep has to say.
+    `ends` is when its time is up, by `time.monotonic`, and so it is once `is_stopping` says that its
+    process is to end; `last` is the result of the run before; `facts` are what only this sweep has to
+    say.
     """
 
     sweep: str
     cap: int
     ends: float
+    is_stopping: Callable[[], bool] = lambda: False
     dry_run: bool = False
     last: Mapping[str, Any] = field(default_factory=dict)
     seen: int = 0
@@ -106,9 +108,14 @@ class Run:
         return max(0, self.cap - self.removed - self.failed)
 
     @property
+    def is_late(self) -> bool:
+        """Whether its time is up."""
+        return time.monotonic() > self.ends or self.is_stopping()
+
+    @property
     def is_over(self) -> bool:
         """Whether it has removed or taken as much as it may."""
-        return not self.room or time.monotonic() > self.ends
+        return not self.room or self.is_late
 
     def through(self, things: Iterable[Thing]) -> Iterator[Thing]:
         """Yield things, counted as seen, until the run has done or taken as much as it may."""
