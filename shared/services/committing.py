@@ -5,6 +5,7 @@ No locks: one row decides. Who loses a race has changed nothing and drops its by
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 from shared.errors import (
     ChunkConflict,
@@ -43,7 +44,7 @@ def commit(
     try:
         with records.begin() as rows:
             if not rows.uploads.add_bytes(upload.id, length, at=at, reserve=more):
-                _lose(rows, upload, at)
+                lose(rows, upload, at)
             if declares and upload.size is not None:
                 more = declare(rows, upload.id, upload.size, at=at or 0)
             elif at is not None and upload.size is None:
@@ -97,7 +98,8 @@ def elsewhere(upload: Upload) -> OffsetMismatch:
     return OffsetMismatch(f"This upload goes on at byte {upload.received}.", offset=upload.received)
 
 
-def _lose(rows: Transaction, upload: Upload, at: int | None) -> None:
+def lose(rows: Transaction, upload: Upload, at: int | None) -> NoReturn:
+    """Say why there was no row to add bytes to: `OffsetMismatch` where it has gone on, `NotReceiving`."""
     now = rows.uploads.find(upload.id) or upload
     if at is not None and now.state is UploadState.RECEIVING:
         raise elsewhere(now)

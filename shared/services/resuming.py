@@ -27,7 +27,7 @@ from shared.model.resumable import Capability, Resumable
 from shared.model.upload import Chunk, NewUpload, Receipt, Transfer, Upload
 from shared.ports import Body
 from shared.records import Records, Transaction
-from shared.services.committing import declare, elsewhere, reserve
+from shared.services.committing import declare, elsewhere, lose, reserve
 from shared.services.files import FileService
 from shared.services.finding import find_upload, is_id, looked_up
 from shared.services.jobs import JobService
@@ -113,11 +113,13 @@ class ResumeService:
                 raise Gone("This upload is over.", state=str(upload.state))
         return upload
 
-    def status(self, caller: Caller, upload_id: str) -> Resumption:
+    def status(self, caller: Caller, capability: Capability) -> Resumption:
+        """Return where the upload is. Raises `NotFound`, also if it has got another address."""
         caller.require(Scope.FILES_WRITE)
         with self.records.read() as rows:
-            upload, row = find_upload(rows, caller, upload_id), rows.resumables.find(upload_id)
-            if row is None:
+            upload = find_upload(rows, caller, capability.upload_id)
+            row = rows.resumables.find(upload.id)
+            if row is None or not row.opens_with(capability.secret):
                 raise NotFound("upload")
             return resumption(rows, upload, row)
 
@@ -225,6 +227,8 @@ class ResumeService:
         """Let an upload have a length that came without bytes."""
         job: Job | None = None
         with self.records.begin() as rows:
+            if not rows.uploads.add_bytes(upload.id, 0, at=upload.received, reserve=0):
+                lose(rows, upload, upload.received)
             more = declare(rows, upload.id, size, at=upload.received)
             now = rows.uploads.find(upload.id) or upload
             if now.received == size:

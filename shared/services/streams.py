@@ -5,6 +5,7 @@ whole or not at all.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 from shared.errors import ChunkTooSmall, TooLarge
@@ -86,10 +87,14 @@ class StreamService:
             commit(records, upload, chunks, at=at, declares=first, arrived=arrived)
             intake.commit()
 
+        @cache  # of the whole body, however many chunks it is
+        def is_dropped() -> bool:
+            return self._is_dropped(upload, body, intake)
+
         def keep(chunk: Chunk) -> None:
             if body.length is None and chunk.offset + chunk.length == upload.size:
                 last.append(chunk)  # unless more comes, and all is too long
-            elif not self._is_dropped(upload, body, intake):
+            elif not is_dropped():
                 commit_these([chunk])
 
         intake = self.chunks.intake(

@@ -159,11 +159,11 @@ class Client:
 
     def _patch(self, which: str) -> dict[str, Any]:
         """Ask for the offset and go on from there; a client that finds all there is content."""
-        standing = self.services.resuming.status(CALLER, self._there())
-        there = standing.offset or 0
+        upload = self.services.uploads.status(CALLER, self._there()).upload
+        there = upload.received
         body = self.content[there : (int(which) + 1) * self.kind.chunk_size]
         if body:
-            self.services.resuming.append(CALLER, standing.upload, there, Bytes(body))
+            self.services.resuming.append(CALLER, upload, there, Bytes(body))
         return {"received": there + len(body)}
 
     def _part(self, which: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import Conflict
+from shared.errors import Conflict, NotFound
 from shared.model.caller import Caller, Scope
 from shared.model.job import Job
 from shared.model.lifecycle import Event, JobState, UploadState
@@ -188,10 +188,12 @@ def test_nobody_reads_the_addresses_of_parts_in_the_rows(factory: Factory) -> No
 
     first = factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, parts)
     again = factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, parts)
+    with pytest.raises(NotFound):  # whoever was let in before it was renewed
+        factory.services.resuming.status(ALICE, first)
 
     rows = repr(factory.snapshot())
     assert [each.secret in rows for each in (*capabilities, first, again)] == [False] * 4
-    row = factory.services.resuming.status(ALICE, again.upload_id).resumable
+    row = factory.services.resuming.status(ALICE, again).resumable
     assert row.named(again) == named
 
 

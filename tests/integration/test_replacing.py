@@ -420,7 +420,7 @@ def test_what_the_sweep_finishes_leaves_nothing_of_its_parts(factory: Factory) -
         ids.append(resuming.open(ALICE, part, None, Bytes(body)).upload_id)
     new = NewUpload("notes.txt", layout=BARE, replace=True)
     final = resuming.join(ALICE, new, None, Parts(ids, "final;"))
-    job = resuming.status(ALICE, final.upload_id).job
+    job = resuming.status(ALICE, final).job
     assert job is not None
     factory.board.before["record"] = _die
     with suppress(KeyboardInterrupt):

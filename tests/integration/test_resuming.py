@@ -85,7 +85,14 @@ def joined(factory: Factory, *parts: Capability) -> Capability:
 
 
 def status(factory: Factory, capability: Capability) -> Resumption:
-    return factory.services.resuming.status(ALICE, capability.upload_id)
+    return factory.services.resuming.status(ALICE, capability)
+
+
+def is_known(factory: Factory, capability: Capability) -> bool:
+    try:
+        return factory.services.resuming.enter(capability).id == capability.upload_id
+    except NotFound:
+        return False
 
 
 def job_of(factory: Factory, capability: Capability) -> Job:
@@ -135,6 +142,23 @@ def test_an_old_request_adds_nothing_to_an_upload_that_has_got_a_length(
     assert factory.quota() == (5, 0)
 
 
+@pytest.mark.parametrize("size", [10, 30])
+def test_a_length_that_comes_elsewhere_than_at_the_offset_is_not_kept(
+    factory: Factory, size: int
+) -> None:
+    service, capability = factory.services.resuming, opened(factory, None)
+    sent(factory, capability, b"hello")
+    old = service.enter(capability)
+    sent(factory, capability, b" world", 5)
+
+    with pytest.raises(OffsetMismatch) as refused:
+        service.append(ALICE, old, 5, Bytes(b""), size=size)
+
+    assert refused.value.facts["offset"] == 11
+    found = status(factory, capability)
+    assert (found.size, found.offset) == (None, 11)
+
+
 def test_a_length_that_there_is_no_room_for_is_not_kept(factory: Factory) -> None:
     capability = opened(factory, None)
     sent(factory, capability, b"hello")
@@ -159,7 +183,8 @@ def test_of_joins_of_the_same_parts_at_once_all_get_one_upload(factory: Factory)
     made = at_once([partial(joined, factory, *parts)] * 4)
 
     assert len({each.upload_id for each in made}) == 1
-    assert factory.run(job_of(factory, made[0])).state is JobState.SUCCEEDED
+    (last,) = [each for each in made if is_known(factory, each)]
+    assert factory.run(job_of(factory, last)).state is JobState.SUCCEEDED
     assert factory.quota() == (11, 0)
 
 

@@ -105,6 +105,21 @@ def test_one_piece_less_is_not_too_many(web: Web, tus: Tus) -> None:
     assert tus.patch(url, MOST_SMALL, b"x").status_code == 422
 
 
+@pytest.mark.parametrize("says_its_length", [True, False])
+def test_a_body_of_several_chunks_is_kept_or_refused_as_one(
+    web: Web, tus: Tus, says_its_length: bool
+) -> None:
+    body = b"x" * (3 * CHUNK)
+    url = tus.create(10 * LEAST_BODY, Upload_Metadata=NOTES)
+    crumbs(web, url, MOST_SMALL - 1)
+
+    sent = tus.patch(url, MOST_SMALL - 1, body if says_its_length else pieces(body))
+    assert sent.status_code == 204
+    assert tus.offset(url) == MOST_SMALL - 1 + 3 * CHUNK
+    assert tus.patch(url, tus.offset(url), pieces(body)).status_code == 422
+    assert tus.offset(url) == MOST_SMALL - 1 + 3 * CHUNK
+
+
 def test_large_pieces_are_no_small_ones(web: Web, tus: Tus) -> None:
     url = tus.create(None, Upload_Metadata=NOTES, Upload_Defer_Length="1")
     crumbs(web, url, MOST_SMALL)

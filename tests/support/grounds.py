@@ -116,7 +116,7 @@ class Grounds:
             part = NewUpload("part", size=len(body), transfer=Transfer.PART)
             part_ids.append(services.open(ALICE, part, None, Bytes(body)).upload_id)
         final = services.join(ALICE, NewUpload("notes.txt"), None, Parts(part_ids, "final;"))
-        job = services.status(ALICE, final.upload_id).job
+        job = services.status(ALICE, final).job
         assert job is not None
         return self._shown(job)
 

@@ -95,9 +95,8 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn is untyped
 class Arriving(Body):  # type: ignore[misc]  # gunicorn is untyped
     """A body that may still be on its way; `is_gathered` when all of it came with the head."""
 
-    def __init__(self, request: Any, source: Reader) -> None:
-        super().__init__(request.body.reader)
-        self._request = request
+    def __init__(self, body: Any, source: Reader) -> None:
+        super().__init__(body.reader)
         self._source = source
         self.length: int | None = getattr(self.reader, "length", None)  # None: in pieces
         self.is_gathered = source.is_over or (
@@ -127,7 +126,9 @@ class Arriving(Body):  # type: ignore[misc]  # gunicorn is untyped
 
         Names are in capitals. gunicorn's parser leaves them with the request (RFC 9112, 7.1.2).
         """
-        found: Sequence[tuple[str, str]] = self._request.trailers
+        found: Sequence[tuple[str, str]] = (
+            () if self.length is not None else self.reader.req.trailers
+        )
         return found
 
     @property

@@ -32,7 +32,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is untyped
 
     def begin(self, request: Any, grace: float) -> None:
         """Give the request its body, with a deadline if it is not here already."""
-        request.body = body = Arriving(request, self.reader)
+        request.body = body = Arriving(request.body, self.reader)
         expects = request._expected_100_continue  # noqa: SLF001  # else gunicorn says it at once
         request._expected_100_continue = False  # noqa: SLF001  # the same
         if not body.is_gathered:

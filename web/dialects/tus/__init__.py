@@ -5,6 +5,7 @@ has to be the owner's, and is needed where `TUS_REQUIRE_TOKEN` says so, and to t
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -103,8 +104,11 @@ def _enter(*, token_wanted: bool) -> None:
     upload = services().resuming.enter(g.capability)
     if asking is not None and not asking.sees(tenant=upload.tenant, owner=upload.owner):
         raise NotFound("upload")
-    if asking is late:  # or there is no token
+    # What the address gives, a token takes from nobody.
+    if asking is None or asking is late:
         g.caller = Caller(upload.owner, upload.tenant, _HOLDER)
+    else:
+        g.caller = replace(asking, scopes=asking.scopes | _HOLDER)
     g.resumed = upload
 
 

@@ -76,7 +76,7 @@ def create() -> Any:
         is_whole = abilities.Extension.UNFINISHED not in abilities.offered(request)
         named = Parts([part.id for part in parts], concat, have_to_be_whole=is_whole)
         capability = services().resuming.join(caller(), new, said or None, named)
-    status = services().resuming.status(caller(), capability.upload_id)
+    status = services().resuming.status(caller(), capability)
     location = {"Location": f"{root()}{PREFIX}/{capability}"}
     return "", HTTPStatus.CREATED, location | _standing(status, capability)
 
@@ -86,7 +86,7 @@ def create() -> Any:
 def show_offset(address: str) -> Any:
     """Say how far the upload has come."""
     del address
-    status = services().resuming.status(caller(), _upload().id)
+    status = services().resuming.status(caller(), g.capability)
     told = _standing(status, g.capability)
     if status.resumable.said is not None:
         told["Upload-Metadata"] = status.resumable.said
@@ -104,7 +104,7 @@ def go_on(address: str) -> Any:
         raise Invalid("Upload-Offset is wanted.")
     size, checksum = bytes_said(request, "Upload-Length"), announced(request)
     services().resuming.append(caller(), upload, offset, body, size=size, checksum=checksum)
-    status = services().resuming.status(caller(), upload.id)
+    status = services().resuming.status(caller(), g.capability)
     return "", HTTPStatus.NO_CONTENT, _standing(status, g.capability)
 
 
