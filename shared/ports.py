@@ -213,7 +213,10 @@ class ObjectStore(Protocol):
         ...
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
-        """Yield the objects whose keys come after `after`, in the order of keys."""
+        """Yield the objects whose keys come after `after`, in the order of keys.
+
+        All but the one under `naming.HIGH_WATER`, which is nobody's file.
+        """
         ...
 
     def open_multiparts(self) -> Iterator[OpenMultipart]: ...

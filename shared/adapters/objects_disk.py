@@ -35,6 +35,7 @@ from shared.adapters.objects_disk_folders import (
 from shared.adapters.objects_disk_links import DiskLinks
 from shared.errors import Conflict, KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
+from shared.model.naming import HIGH_WATER
 from shared.model.stored import UPLOAD_ID, OpenMultipart, Part, StoredObject, Written
 
 _IN_THE_WAY: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)
@@ -180,7 +181,7 @@ class DiskObjects(DiskLinks):
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
         for key in keys_below(self._objects, ""):
-            if key > after and (found := self.find(key)) is not None:
+            if key > after and key != HIGH_WATER and (found := self.find(key)) is not None:
                 yield found
 
     def open_multiparts(self) -> Iterator[OpenMultipart]:

@@ -16,6 +16,7 @@ from shared.adapters.objects_s3_copies import COPIED_AT_ONCE, S3Copies
 from shared.adapters.objects_s3_direct import S3Direct
 from shared.adapters.objects_s3_joins import S3Joins
 from shared.errors import KeyTaken, NotFound, Unavailable
+from shared.model.naming import HIGH_WATER
 from shared.model.stored import UPLOAD_ID, OpenMultipart, StoredObject, Written
 
 
@@ -53,7 +54,7 @@ class S3Objects(S3Copies, S3Direct, S3Joins):
         return self._blocks(key, answer["Body"])
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
-        return self._listed(StartAfter=after)
+        return (each for each in self._listed(StartAfter=after) if each.key != HIGH_WATER)
 
     def waiting(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
         return self._listed(Prefix=prefix, StartAfter=after)

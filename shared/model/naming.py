@@ -13,6 +13,9 @@ from shared.errors import Unprocessable
 MAX_NAME_BYTES: Final = 255
 MAX_FOLDER_BYTES: Final = 512
 MAX_COMPONENT_BYTES: Final = 200  # file systems end at 255
+HIGH_WATER: Final = (
+    ".sluice-high-water"  # what we keep in a bucket for ourselves: no listing tells it
+)
 _KEY_NAME_BYTES: Final = 120
 _SURROGATES: Final = 0xD800  # no characters of their own, and none in UTF-8
 _AFTER_SURROGATES: Final = 0xE000

@@ -115,6 +115,10 @@ class AuditRows(Protocol):
 
     def figures(self) -> Figures: ...
 
+    def progress(self) -> str:
+        """Return something that is another once there is a new upload or file."""
+        ...
+
     def recount(self, tenant: str) -> None:
         """Set the quota to what its rows add up to; whoever changes it meanwhile is not lost.
 

@@ -17,6 +17,7 @@ from shared.errors import AppError, NotFound
 from shared.model.caller import Caller, Scope
 from shared.records import Transaction
 from shared.services.sweeps import SWEEPS
+from shared.services.sweeps.high_water import settle as settle_older
 from shared.services.sweeps.replacements import settle
 from shared.services.sweeps.runs import Run, Sweep, Sweeper
 
@@ -63,6 +64,10 @@ class SweepService:
     def settle(self, upload_id: str) -> None:
         """End a claim that the sweep `replacements` counts as strange, as `settle` there says."""
         settle(self.sweeper, upload_id)
+
+    def settle_older_database(self) -> None:
+        """Go on with a database that the sweep `high-water` found older, as `settle` there says."""
+        settle_older(self.sweeper)
 
     def _kept(
         self, sweep: Sweep, is_stopping: Callable[[], bool] = lambda: False

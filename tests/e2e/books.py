@@ -73,11 +73,12 @@ class Books:
         )
 
     def objects(self, prefix: str = "") -> frozenset[str]:
-        """Return the keys of all objects whose key has `prefix`."""
+        """Return the keys of all objects whose key has `prefix`, but for what is kept beside them."""
         pages = self.stack.s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.stack.env["S3_BUCKET_NAME"], Prefix=prefix
         )
-        return frozenset(each["Key"] for page in pages for each in page.get("Contents", []))
+        keys = frozenset(each["Key"] for page in pages for each in page.get("Contents", []))
+        return keys - {".sluice-high-water"}
 
     def strays(self) -> list[str]:
         """Return what the store has that no row knows, or lacks, once no job runs any more."""

@@ -13,6 +13,7 @@ from cli.sweep import sweep
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.records_sql import SqlRecords
 from shared.config import read_settings
+from shared.model.naming import HIGH_WATER
 from shared.services.sweeps import SWEEPS
 from shared.wiring import build
 from tests.integration.conftest import SECRET
@@ -75,11 +76,37 @@ def test_a_claim_that_is_not_there_is_one_line_and_exit_code_1(
     assert result.stderr == "There is no such claim.\n"
 
 
+def test_a_database_that_is_older_is_settled_by_a_command(environment: dict[str, str]) -> None:
+    chosen = read_settings(**{name.lower(): value for name, value in environment.items()})
+    services = build(chosen)
+    services.objects.put(HIGH_WATER, b"another 7\n", content_type="a/b", upload_id="sluice")
+    services.records.close()
+
+    before = run("high-water", environment=environment)
+    settled = run("high-water", "--settle", environment=environment)
+    after = run("high-water", environment=environment)
+    again = run("high-water", "--settle", environment=environment)
+
+    assert ("alarm" in json.loads(before.stdout), "alarm" in json.loads(after.stdout)) == (
+        True,
+        False,
+    )
+    assert (settled.exit_code, settled.stdout.count("\n")) == (0, 1)
+    assert (again.exit_code, again.stderr) == (1, "The database is not older than the bucket.\n")
+
+
 @pytest.mark.parametrize(
     "said",
-    [("--settle", "x"), ("audit", "--settle", "x"), ("replacements", "--dry-run", "--settle", "x")],
+    [
+        ("--settle", "x"),
+        ("audit", "--settle", "x"),
+        ("replacements", "--dry-run", "--settle", "x"),
+        ("replacements", "--settle"),
+        ("high-water", "--settle", "x"),
+        ("high-water", "--dry-run", "--settle"),
+    ],
 )
-def test_only_claims_of_replacements_are_settled(said: tuple[str, ...]) -> None:
+def test_only_claims_and_older_databases_are_settled(said: tuple[str, ...]) -> None:
     result = run(*said)
 
     assert (result.exit_code, result.stdout) == (2, "")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from shared.model.stored import StoredObject
 from shared.services.auditing.audit import Audit
 from shared.services.auditing.findings import Kind
-from shared.services.finding import is_id
+from shared.services.finding import is_id, staged_of
 
 
 def strangers(audit: Audit, unknown: Sequence[StoredObject]) -> bool:
@@ -21,11 +21,12 @@ def strangers(audit: Audit, unknown: Sequence[StoredObject]) -> bool:
     ours: dict[str, str] = {}
     for each in unknown:
         found = audit.parts.objects.find(each.key)
-        owner = "" if found is None else found.upload_id or ""
+        owner = "" if found is None else _owner(audit, found)
         if is_id(owner):
             ours[each.key] = owner
         else:
             audit.foreign += found is not None
+    sizes = {each.key: each.size for each in unknown}
     with audit.parts.records.read() as rows:
         files = rows.expected.keys_of(list(set(ours.values()))) if ours else {}
     for key, owner in ours.items():
@@ -33,5 +34,11 @@ def strangers(audit: Audit, unknown: Sequence[StoredObject]) -> bool:
             detail = f"{key} carries the id of the file at {files[owner]}"
             audit.found(Kind.OBJECT_DOUBLED, owner, detail)
         else:
-            audit.found(Kind.OBJECT_UNKNOWN, owner, f"{key} has no row")
+            detail = f"{key} of {sizes[key]} bytes has no row"
+            audit.found(Kind.OBJECT_UNKNOWN, owner, detail)
     return True
+
+
+def _owner(audit: Audit, found: StoredObject) -> str:
+    """Return the upload that an object is of: by its key, where clients send to, or its own word."""
+    return staged_of(found.key, audit.staging_prefix) or found.upload_id or ""

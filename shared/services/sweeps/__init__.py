@@ -12,6 +12,7 @@ from shared.services.sweeps.audits import audit, reread
 from shared.services.sweeps.deletions import deletions
 from shared.services.sweeps.direct import direct_leftovers
 from shared.services.sweeps.files import deleted_files, expired_files, gateway_files
+from shared.services.sweeps.high_water import high_water
 from shared.services.sweeps.multiparts import multiparts
 from shared.services.sweeps.objects import object_orphans
 from shared.services.sweeps.replacements import replacements
@@ -61,6 +62,12 @@ SWEEPS: Final = (
         timedelta(minutes=5),
         replacements,
         "the claims of uploads that failed or were cancelled to the object they were to replace; what is replaced is finished",
+    ),
+    Sweep(
+        "high-water",
+        timedelta(minutes=5),
+        high_water,
+        "nothing: it notes in the bucket how far the database has come, and says when that is older",
     ),
     Sweep(
         "multiparts",

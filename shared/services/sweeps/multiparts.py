@@ -7,6 +7,7 @@ from typing import Final
 from shared.model.lifecycle import FINAL_UPLOADS
 from shared.model.stored import OpenMultipart
 from shared.services.finding import staged_of
+from shared.services.sweeps.high_water import is_behind
 from shared.services.sweeps.runs import Run, Sweeper
 
 _BATCH: Final = 500
@@ -20,9 +21,11 @@ def multiparts(sweeper: Sweeper, run: Run) -> None:
     for its job may be running, not even where the key still is the file's that it replaces; of those
     that its client sends to, nothing that its row names.
     """
+    run.facts |= {"foreign": 0, "active": 0}
+    if is_behind(sweeper, run):
+        return
     with sweeper.records.read() as rows:
         latest = sweeper.latest(rows.now())
-    run.facts |= {"foreign": 0, "active": 0}
     found = run.through(sweeper.objects.open_multiparts())
     old = (each for each in found if each.started_at <= latest)
     while batch := list(islice(old, _BATCH)):

@@ -18,6 +18,7 @@ from typing import Final
 from shared.model.stored import StoredObject
 from shared.records import ObjectRecord
 from shared.services.finding import is_chunk, is_id, staged_of
+from shared.services.sweeps.high_water import is_behind
 from shared.services.sweeps.runs import Run, Sweeper
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,11 @@ _LONGEST: Final = timedelta(days=8)  # that a link works, and one PUT takes
 
 def object_orphans(sweeper: Sweeper, run: Run) -> None:
     """Finish what rows condemn, then what an earlier look found, then look at more of the bucket."""
+    run.facts |= {_CURSOR: run.last.get(_CURSOR, ""), "foreign": 0, "waiting": 0}
+    if is_behind(sweeper, run):
+        return  # also of intents: a row from before the dump may say so of what became a file since
     with sweeper.records.read() as rows:
         latest = sweeper.latest(rows.now())
-    run.facts |= {_CURSOR: run.last.get(_CURSOR, ""), "foreign": 0, "waiting": 0}
     _finish_intents(sweeper, run)
     _look_again(sweeper, run, latest)
     _look_further(sweeper, run, latest)

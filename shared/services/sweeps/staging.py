@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Final
 
 from shared.ports import StagedChunk
+from shared.services.sweeps.high_water import is_behind
 from shared.services.sweeps.runs import Run, Sweeper
 
 _KIND: Final = "staging"
@@ -18,6 +19,8 @@ _BATCH: Final = 500
 
 def staging_orphans(sweeper: Sweeper, run: Run) -> None:
     """Discard names without a chunk row: old, seen twice, in folders that nobody touches."""
+    if is_behind(sweeper, run):
+        return
     with sweeper.records.read() as rows:
         began_at = rows.now()
     latest = sweeper.latest(began_at)
