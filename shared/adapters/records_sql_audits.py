@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from shared.adapters.records_sql_uploads import is_alive
 from shared.adapters.sql_rows import value
 from shared.adapters.sql_time import db_now
 from shared.adapters.tables import (
@@ -34,7 +35,7 @@ from shared.model.job import LONGEST_PAUSE
 from shared.model.lifecycle import JobState, UploadState
 from shared.model.upload import Chunk, Transfer
 from shared.model.webhook import DeliveryState
-from shared.records import AuditedJob, AuditedUpload, Figures, Overdue, Room
+from shared.records import AuditedDirect, AuditedJob, AuditedUpload, Figures, Overdue, Room
 
 _USED: Final = (
     select(func.coalesce(func.sum(files.c.size), 0))
@@ -76,11 +77,36 @@ class SqlAuditRows:
                 count.label("chunks"),
                 staged.label("staged"),
                 jobs.c.state.label("job_state"),
+                columns.updated_at,
+                columns.expires_at,
             )
             .outerjoin(jobs, jobs.c.upload_id == columns.id)
             .order_by(columns.id)
         )
         return [_upload(row) for row in self._all(statement)]
+
+    def directs(self, after: str, limit: int) -> list[AuditedDirect]:
+        columns = direct.c
+        statement = (
+            select(
+                *(columns.upload_id, columns.key, columns.etag),
+                *(columns.is_cleared, columns.links_until),
+                *(uploads.c.state, uploads.c.updated_at, is_alive().label("is_alive")),
+            )
+            .join(uploads, uploads.c.id == columns.upload_id)
+            .where(columns.upload_id > after)
+            .order_by(columns.upload_id)
+            .limit(limit)
+        )
+        return [
+            value(
+                row,
+                AuditedDirect,
+                state=UploadState(row["state"]),
+                is_alive=bool(row["is_alive"]),
+            )
+            for row in self._all(statement)
+        ]
 
     def jobs(self, after: str, limit: int) -> list[AuditedJob]:
         page = select(jobs.c.id, jobs.c.upload_id).where(jobs.c.id > after)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.records.audits import (
+    AuditedDirect,
     AuditedJob,
     AuditedUpload,
     AuditRows,
@@ -28,6 +29,7 @@ from shared.records.webhooks import WebhookRows
 
 __all__ = [
     "AuditRows",
+    "AuditedDirect",
     "AuditedJob",
     "AuditedUpload",
     "ChunkRows",

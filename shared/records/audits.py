@@ -23,6 +23,8 @@ class AuditedUpload:
     chunks: int
     staged: int
     job_state: JobState | None
+    updated_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,23 @@ class AuditedJob:
     id: str
     upload_id: str
     has_upload: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedDirect:
+    """A row of `direct` with its upload's state and when that last changed.
+
+    `is_alive` says that somebody may still work on the upload.
+    """
+
+    upload_id: str
+    key: str
+    etag: str | None
+    is_cleared: bool
+    links_until: datetime | None
+    state: UploadState
+    updated_at: datetime
+    is_alive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +109,8 @@ class AuditRows(Protocol):
     """
 
     def uploads(self, after: str, limit: int) -> list[AuditedUpload]: ...
+
+    def directs(self, after: str, limit: int) -> list[AuditedDirect]: ...
 
     def jobs(self, after: str, limit: int) -> list[AuditedJob]: ...
 

@@ -25,9 +25,17 @@ def test_uploads_come_with_their_job_and_the_sum_of_their_chunks(rows: Transacti
     first, second = rows.audits.uploads("", 1), rows.audits.uploads(one.id, 10)
 
     facts = ("default", UploadState.RECEIVING)
-    assert first == [AuditedUpload(one.id, *facts, one.size, one.received, 10, 2, 9, None)]
+    times = {
+        each.id: (each.updated_at, each.expires_at)
+        for each in rows.uploads.known([one.id, two.id]).values()
+    }
+    assert first == [
+        AuditedUpload(one.id, *facts, one.size, one.received, 10, 2, 9, None, *times[one.id])
+    ]
     assert second == [
-        AuditedUpload(two.id, *facts, two.size, two.received, 10, 0, 0, JobState.QUEUED)
+        AuditedUpload(
+            *(two.id, *facts, two.size, two.received, 10, 0, 0, JobState.QUEUED), *times[two.id]
+        )
     ]
     assert rows.audits.uploads(two.id, 10) == []
 
@@ -171,6 +179,17 @@ def test_figures_count_jobs_and_what_is_due(rows: Transaction) -> None:
     assert figures.oldest_due_at == job.due_at
     assert figures.deliveries_due == 1
     assert figures.now >= job.due_at
+
+
+def test_progress_is_another_once_there_is_a_new_upload_or_file(rows: Transaction) -> None:
+    said = [rows.audits.progress(), rows.audits.progress()]
+    rows.uploads.add(an_upload(), HOUR)
+    said.append(rows.audits.progress())
+    rows.files.add(a_file(), None)
+    said.append(rows.audits.progress())
+
+    assert said[0] == said[1]
+    assert len(set(said)) == 3
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.SUCCEEDED])

@@ -10,7 +10,7 @@ import pytest
 from shared.model.direct import Direct
 from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Transfer, Upload
-from shared.records import Transaction
+from shared.records import AuditedDirect, Transaction
 from tests.support.builders import an_upload
 
 NOW = timedelta()
@@ -32,6 +32,39 @@ def test_a_row_comes_back_as_it_was_put_in(rows: Transaction) -> None:
     assert found is not None
     assert (found.transfer, found.is_receiving_directly) == (Transfer.DIRECT, True)
     assert rows.direct.find(an_upload().id) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "reserved", "is_alive"),
+    [
+        (UploadState.SEALED, 0, True),
+        (UploadState.FAILED, 10, True),
+        (UploadState.FAILED, 0, False),
+        (UploadState.CANCELLED, 10, False),
+    ],
+)
+def test_the_auditor_reads_whether_anybody_may_work_on_it(
+    rows: Transaction, state: UploadState, reserved: int, *, is_alive: bool
+) -> None:
+    upload, direct = an_open_one(rows, state=state, reserved=reserved)
+    rows.direct.signed(upload.id, HOUR)
+    rows.direct.seal(upload.id, "etag")
+    known = rows.direct.find(upload.id)
+
+    (found,) = rows.audits.directs("", 10)
+
+    assert known is not None
+    assert found == AuditedDirect(
+        upload_id=upload.id,
+        key=direct.key,
+        etag="etag",
+        is_cleared=False,
+        links_until=known.links_until,
+        state=state,
+        updated_at=upload.updated_at,
+        is_alive=is_alive,
+    )
+    assert rows.audits.directs(upload.id, 10) == []
 
 
 def test_of_two_multipart_uploads_the_first_stays(rows: Transaction) -> None:

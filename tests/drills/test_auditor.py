@@ -17,6 +17,7 @@ from tests.support import servers
 from tests.support.damages import DAMAGES, ODDITIES, every_state
 from tests.support.factory import a_factory
 from tests.support.grounds import Found, Grounds
+from tests.support.straight import a_straight_store
 
 # With a long queue of the broker nothing that is queued is forgotten: it hides one of the damages.
 _ODD: Final = [plant for name, plant in ODDITIES.items() if name != "long_queue"]
@@ -26,7 +27,7 @@ _DELETING: Final = ("object-orphans", "staging-orphans")
 def test_every_damage_is_found_and_nothing_else(
     database_url: str, tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
-    with a_factory(tmp_path, database_url) as factory:
+    with a_factory(tmp_path, database_url, objects=a_straight_store(tmp_path)) as factory:
         grounds = Grounds(factory)
         every_state(grounds)
         clean = grounds.found()
@@ -53,7 +54,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Grounds,
     folder = tmp_path_factory.mktemp("planted")
     url = f"sqlite:///{folder / 'sluice.db'}"
     servers.make_tables(url)
-    with a_factory(folder, url) as factory:
+    with a_factory(folder, url, objects=a_straight_store(folder)) as factory:
         grounds = Grounds(factory)
         every_state(grounds)
         yield grounds, plant_all(grounds, seed=0)

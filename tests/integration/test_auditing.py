@@ -25,6 +25,7 @@ from tests.support.builders import an_upload
 from tests.support.damages import DAMAGES, ODDITIES, every_state
 from tests.support.factory import Bell, a_factory
 from tests.support.grounds import CONTENT, Grounds, ShowingBoard, findings
+from tests.support.straight import a_straight_store
 from tests.support.workshop import ALICE
 
 ADMIN = Caller("root", scopes=frozenset({Scope.ADMIN}))
@@ -44,7 +45,7 @@ class Counted(Bell):
 
 @pytest.fixture
 def grounds(database_url: str, tmp_path: Path) -> Iterator[Grounds]:
-    with a_factory(tmp_path, database_url) as factory:
+    with a_factory(tmp_path, database_url, objects=a_straight_store(tmp_path)) as factory:
         yield Grounds(factory)
 
 

@@ -11,6 +11,7 @@ from shared.model.job import JobStatus
 from shared.model.lifecycle import JobState
 from shared.services.auditing.findings import Kind
 from tests.support.builders import a_delivery, a_webhook
+from tests.support.damages_sent import DAMAGES_SENT, every_state_of_what_is_sent
 from tests.support.grounds import CONTENT, DAY, HOUR, Found, Grounds
 from tests.support.workshop import ALICE
 
@@ -387,6 +388,7 @@ DAMAGES: Final[Mapping[str, Callable[[Grounds], Found]]] = {
         board_of_another_mind,
         board_of_a_hidden_file,
         board_of_a_removed_file,
+        *DAMAGES_SENT,
     )
 }
 
@@ -429,6 +431,7 @@ def every_state(grounds: Grounds) -> None:
     """Uploads, jobs and files in every state there is, by their usual way."""
     services, claims = grounds.factory.services, grounds.factory.claims
     grounds.factory.listen()
+    every_state_of_what_is_sent(grounds)
     grounds.receiving()
     grounds.queued()
     grounds.claimed()

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import requests
 from sqlalchemy import text
 
 from shared.adapters.tables import metadata
@@ -22,6 +23,7 @@ from shared.services.sweeps.runs import SweepRules
 from tests.support.factory import Factory
 from tests.support.messes import RULES
 from tests.support.pictures import a_png
+from tests.support.straight import StraightObjects
 from tests.support.workshop import ALICE, Bytes, EmptyBoard
 
 DAY: Final = timedelta(days=1)
@@ -122,6 +124,31 @@ class Grounds:
 
     def queued(self, content: bytes = CONTENT) -> Job:
         return self._shown(self.factory.received(content, size=len(content)))
+
+    def awaited(self, content: bytes = CONTENT) -> tuple[Upload, str]:
+        """Open an upload straight to the store; return it with the link for its bytes."""
+        services = self.factory.services
+        new = NewUpload("notes.txt", size=len(content), transfer=Transfer.DIRECT)
+        upload = services.uploads.open(ALICE, new)
+        return upload, services.targets.sign(ALICE, upload.id).targets[0].url
+
+    def sent(self, content: bytes = CONTENT) -> tuple[Job, str]:
+        """Send such an upload and seal it; return its job, and the link that still works."""
+        upload, link = self.awaited(content)
+        self.send(link, content)
+        return self._shown(self.factory.services.uploads.complete(ALICE, upload.id)), link
+
+    def send(self, link: str, content: bytes) -> None:
+        store = self.factory.objects
+        if isinstance(store, StraightObjects):
+            store.take(link, content)
+        else:
+            requests.put(link, data=content, timeout=10).raise_for_status()
+
+    def sent_and_failed(self) -> Job:
+        claim = self.factory.claim(self.sent()[0])
+        self.factory.claims.give_up(claim, {"code": "x", "detail": "y"})
+        return self._shown(self.factory.job(claim.job))
 
     def claimed(self) -> Claim:
         claim = self.factory.claim(self.queued())

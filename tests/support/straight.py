@@ -91,5 +91,9 @@ class StraightObjects(DiskObjects):
         return sorted(path for path in found if path.suffix[1:].isdigit())
 
 
+def a_straight_store(folder: Path) -> StraightObjects:
+    return StraightObjects(folder / "objects", base_url="http://sluice", secret="s" * 32)
+
+
 def _md5(body: bytes) -> str:
     return hashlib.md5(body, usedforsecurity=False).hexdigest()

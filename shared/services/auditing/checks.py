@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from shared.errors import AppError
-from shared.services.auditing import boards, multiparts, rooms, staged, states, stored, waits
+from shared.services.auditing import boards, multiparts, rooms, sent, staged, states, stored, waits
 from shared.services.auditing.audit import Audit
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     boards.board,
     staged.chunks,
     staged.names,
+    sent.waiting,
+    sent.leftovers,
     multiparts.multiparts,
     stored.rows_of_objects,
     stored.objects,

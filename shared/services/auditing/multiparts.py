@@ -6,10 +6,14 @@ from shared.model.lifecycle import FINAL_UPLOADS
 from shared.model.stored import OpenMultipart
 from shared.services.auditing.audit import Audit
 from shared.services.auditing.findings import Kind
+from shared.services.finding import staged_of
 
 
 def multiparts(audit: Audit) -> None:
-    """Report them; the sweep of that name aborts them. A key without a row is not known as ours."""
+    """Report them; the sweep of that name aborts them.
+
+    A key without a row is not known as ours, unless it is one that clients send to.
+    """
     for batch in audit.batches(audit.parts.objects.open_multiparts()):
         for each, upload_id in _left(audit, batch):
             audit.found(
@@ -21,11 +25,19 @@ def _left(audit: Audit, batch: Sequence[OpenMultipart]) -> list[tuple[OpenMultip
     keys = [each.key for each in batch]
     with audit.parts.records.read() as rows:
         ours, direct = rows.objects.known(keys), rows.direct.known(keys)
-        owners = {key: row.upload_id for key, row in direct.items()}
+        owners = {
+            key: owner
+            for key in keys
+            if (owner := staged_of(key, audit.staging_prefix)) is not None
+        }
+        owners |= {key: row.upload_id for key, row in direct.items()}
         owners |= {key: row.upload_id for key, row in ours.items()}
         uploads = rows.uploads.known(list(owners.values()))
     audit.foreign += sum(each.key not in owners for each in batch)
+    # Of a key without a row the upload may be long forgotten.
+    alone = {owner for key, owner in owners.items() if key not in direct and key not in ours}
     ended = {each.id for each in uploads.values() if each.state in FINAL_UPLOADS}
+    ended |= alone - uploads.keys()
     strays = {
         each.multipart_id
         for each in batch

@@ -1,6 +1,7 @@
 """Uploads and their jobs: states that go together, a job for what is sealed, room for what is open."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
 
 from shared.model.lifecycle import FINAL_JOBS, FINAL_UPLOADS, JobState, UploadState
@@ -9,6 +10,7 @@ from shared.services.auditing.audit import BATCH, Audit
 from shared.services.auditing.findings import Kind
 from shared.services.ending import OVER
 
+_REFUSED: Final = timedelta(days=1)  # so long the end of one waits that the store does not show
 _WAITING: Final = frozenset({UploadState.SEALED, UploadState.PROCESSING})
 _TOGETHER: Final[Mapping[UploadState, frozenset[JobState | None]]] = {
     UploadState.RECEIVING: frozenset({None}),
@@ -25,16 +27,12 @@ _TOGETHER: Final[Mapping[UploadState, frozenset[JobState | None]]] = {
 
 def uploads(audit: Audit) -> None:
     """Hold each upload against its job, its chunks and its reservation."""
-
-    def read(after: str) -> list[AuditedUpload]:
-        with audit.parts.records.read() as rows:
-            return rows.audits.uploads(after, BATCH)
-
-    for page in audit.pages(read, lambda each: each.id):
+    for page in audit.pages(lambda after: _uploads(audit, after), lambda each: each.id):
         for each in page:
             _job(audit, each)
             _bytes(audit, each)
             _reservation(audit, each)
+            _end(audit, each)
 
 
 def lone_jobs(audit: Audit) -> None:
@@ -43,6 +41,11 @@ def lone_jobs(audit: Audit) -> None:
         for each in page:
             if not each.has_upload:
                 audit.found(Kind.UPLOAD_MISSING, each.id, f"its upload {each.upload_id} has no row")
+
+
+def _uploads(audit: Audit, after: str) -> list[AuditedUpload]:
+    with audit.parts.records.read() as rows:
+        return rows.audits.uploads(after, BATCH)
 
 
 def _jobs(audit: Audit, after: str) -> list[AuditedJob]:
@@ -86,6 +89,16 @@ def _reservation(audit: Audit, each: AuditedUpload) -> None:
     if each.reserved and each.state in FINAL_UPLOADS and not can_be_retried:
         detail = f"the upload is {each.state} and holds {each.reserved} bytes of its quota"
         audit.found(Kind.RESERVATION_LEAKED, each.id, detail, _release)
+
+
+def _end(audit: Audit, each: AuditedUpload) -> None:
+    """Report what a sweep should have ended, or cleared of what a retry would need, long ago."""
+    if each.state is UploadState.RECEIVING and each.expires_at <= audit.latest - _REFUSED:
+        detail = f"it still receives, and its time was over at {each.expires_at:%Y-%m-%d %H:%M}"
+        audit.found(Kind.UPLOAD_OVERDUE, each.id, detail)
+    if each.state is UploadState.FAILED and each.reserved and each.updated_at <= audit.given_up:
+        detail = f"it failed at {each.updated_at:%Y-%m-%d %H:%M}, and is still kept for a retry"
+        audit.found(Kind.UPLOAD_OVERDUE, each.id, detail)
 
 
 def _release(audit: Audit, upload_id: str) -> bool:

@@ -62,6 +62,7 @@ def _begun(sweeper: Sweeper, run: Run, *, cursor: str = "") -> Audit:
         ),
         report=Report(repairs=run.cap),
         latest=latest,
+        given_up=latest - sweeper.rules.failed_uploads,
         stuck=sweeper.rules.stuck,
         looks=sweeper.rules.looks,
         is_over=lambda: run.is_late,
