@@ -110,10 +110,15 @@ class SqlUploadRows:
         row = self._connection.execute(statement).first()
         return None if row is None else (row.fingerprint, row.upload_id)
 
-    def expired(self, limit: int) -> list[Upload]:
+    def expired(
+        self, limit: int, *, directly: bool, older_than: timedelta = timedelta()
+    ) -> list[Upload]:
+        is_direct = uploads.c.transfer == Transfer.DIRECT
+        is_over = uploads.c.expires_at <= db_now(-older_than)
         statement = (
             select(uploads)
-            .where(uploads.c.state == UploadState.RECEIVING, uploads.c.expires_at <= db_now())
+            .where(uploads.c.state == UploadState.RECEIVING, is_over)
+            .where(is_direct if directly else ~is_direct)
             .order_by(uploads.c.expires_at)
             .limit(limit)
         )

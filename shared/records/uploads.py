@@ -43,7 +43,14 @@ class UploadRows(Protocol):
         """Return the fingerprint and the upload id tied to the key."""
         ...
 
-    def expired(self, limit: int) -> list[Upload]: ...
+    def expired(
+        self, limit: int, *, directly: bool, older_than: timedelta = timedelta()
+    ) -> list[Upload]:
+        """Return what still receives that long after its end, the longest over first.
+
+        Either what goes straight to the store, or all else.
+        """
+        ...
 
     def failed(self, older_than: timedelta, limit: int) -> list[Upload]:
         """Return uploads that failed that long ago and still hold bytes or room."""

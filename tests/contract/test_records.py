@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from shared.adapters.records_sql import SqlRecords
 from shared.model.lifecycle import FINAL_UPLOADS, UPLOADS, Event, UploadState
-from shared.model.upload import Upload
+from shared.model.upload import Transfer, Upload
 from shared.records import Transaction
 from tests.support.builders import a_chunk, an_upload
 
@@ -153,9 +153,12 @@ def test_expired_uploads_are_those_receiving_past_their_time_the_oldest_first(
     latest = rows.uploads.add(an_upload(), -2 * HOUR)
     rows.uploads.add(an_upload(), HOUR)
     rows.uploads.add(an_upload(state=UploadState.SEALED), -HOUR)
+    straight = rows.uploads.add(an_upload(transfer=Transfer.DIRECT), -3 * HOUR)
+    rows.uploads.add(an_upload(transfer=Transfer.DIRECT), -HOUR)
 
-    assert rows.uploads.expired(10) == [latest, late]
-    assert rows.uploads.expired(1) == [latest]
+    assert rows.uploads.expired(10, directly=False) == [latest, late]
+    assert rows.uploads.expired(1, directly=False) == [latest]
+    assert rows.uploads.expired(10, directly=True, older_than=2 * HOUR) == [straight]
 
 
 def test_failed_uploads_are_listed_while_they_hold_bytes_or_room(rows: Transaction) -> None:

@@ -10,6 +10,7 @@ import requests
 from shared.errors import NotReceiving, QuotaExceeded
 from shared.model.lifecycle import UploadState
 from shared.model.upload import NewUpload, Upload
+from shared.services.sweeping import SweepService
 from tests.integration.test_direct import DAY, FIVE, TEXT, opened, sealed, sent, state
 from tests.support.factory import Factory
 from tests.support.weather import Call, Choice, Weather, an_error
@@ -33,6 +34,12 @@ def asked(sky: Weather, work: Callable[[], object]) -> list[Call]:
     before = len(sky.calls)
     work()
     return [call for call, _ in sky.calls[before:]]
+
+
+def with_cap(far: Factory, cap: int) -> SweepService:
+    service = far.services.sweeps
+    rules = replace(service.sweeper.rules, cap=cap)
+    return replace(service, sweeper=replace(service.sweeper, rules=rules))
 
 
 def test_what_there_is_no_room_for_ends_its_upload_when_it_is_called_complete(far: Factory) -> None:
@@ -61,6 +68,7 @@ def test_what_there_is_no_room_for_is_gone_after_a_round_however_much_it_is(far:
 
     assert {state(far, each) for each in uploads} == {UploadState.CANCELLED}
     assert far.keys() == set()
+    far.services.sweeps.run("direct-leftovers")  # whose the rows are, with no grace at all
     assert far.services.sweeps.run("audit")["findings"] == {}
 
 
@@ -163,6 +171,45 @@ def test_what_began_in_time_has_an_hour_to_arrive(far: Factory) -> None:
     far.shift("uploads", "expires_at", -HOUR, id=absent.id)
     far.services.sweeps.run("expired-uploads")
     assert state(far, absent) is UploadState.EXPIRED
+
+
+def test_what_waits_for_the_store_takes_no_place_of_what_does_not(
+    far: Factory, sky: Weather
+) -> None:
+    on_their_way = [opened(far) for _ in range(3)]
+    waiting = [opened(far) for _ in range(3)]
+    chunked = far.services.uploads.open(ALICE, NewUpload("notes.txt"))
+    for upload in on_their_way:
+        far.shift("uploads", "expires_at", -HOUR - timedelta(minutes=30), id=upload.id)
+    far.shift("uploads", "expires_at", -HOUR - timedelta(minutes=20), id=chunked.id)
+    capped = with_cap(far, 1)
+
+    capped.run("expired-uploads")
+
+    assert state(far, chunked) is UploadState.EXPIRED
+    for upload in waiting:
+        far.shift("uploads", "expires_at", -5 * HOUR, id=upload.id)
+    late = far.services.uploads.open(ALICE, NewUpload("notes.txt"))
+    far.shift("uploads", "expires_at", -HOUR * 3, id=late.id)
+    sky.brings(an_error(503, "SlowDown"), times=None)
+    capped.run("expired-uploads")
+    assert state(far, late) is UploadState.EXPIRED
+
+
+def test_one_object_that_is_denied_keeps_no_other_upload_from_its_end(
+    far: Factory, sky: Weather
+) -> None:
+    denied, other = opened(far), opened(far)
+    far.shift("uploads", "expires_at", -4 * HOUR, id=denied.id)
+    far.shift("uploads", "expires_at", -3 * HOUR, id=other.id)
+    sky.brings(an_error(403, "AccessDenied"), to=heads(denied), times=None)
+
+    far.services.sweeps.run("expired-uploads")
+
+    assert [state(far, each) for each in (denied, other)] == [
+        UploadState.RECEIVING,
+        UploadState.EXPIRED,
+    ]
 
 
 def test_a_silent_store_is_asked_once_and_what_needs_none_expires(

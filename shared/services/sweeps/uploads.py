@@ -1,9 +1,10 @@
 """Uploads that have run out of time, and the rows of those that ended long ago."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from shared.errors import Unavailable
+from shared.errors import AccessDenied, Unavailable
 from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Upload
 from shared.services.releasing import release
@@ -16,22 +17,35 @@ _REFUSED: Final = timedelta(days=1)  # what the store says nothing of is not wai
 def expired_uploads(sweeper: Sweeper, run: Run) -> None:
     """Expire what is still receiving past its time; whoever completes it first is not disturbed.
 
-    A store that did not answer once is not asked again in this run: those that need none go on.
+    A store that did not answer once is not asked again in this run: those that need none go first,
+    and what waits for the store takes no place of theirs.
     """
     with sweeper.records.read() as rows:
-        over = rows.uploads.expired(run.cap + 1)
-    found = [upload for upload in over if sweeper.is_past(upload.expires_at, _grace(upload))]
-    is_silent = False
+        over = rows.uploads.expired(run.cap + 1, directly=False)
+    found = [upload for upload in over if sweeper.is_past(upload.expires_at)]
     for upload in run.through(found):
-        if is_silent and upload.is_direct:
-            continue
+        with run.item(upload.id):
+            if run.dry_run or _expire(sweeper, upload):
+                run.count(upload.received)
+    with sweeper.records.read() as rows:
+        sent = rows.uploads.expired(run.cap + 1, directly=True, older_than=_ON_ITS_WAY)
+    _expire_direct(sweeper, run, sent)
+
+
+def _expire_direct(sweeper: Sweeper, run: Run, over: Sequence[Upload]) -> None:
+    found = [upload for upload in over if sweeper.is_past(upload.expires_at, _ON_ITS_WAY)]
+    for upload in run.through(found):
+        is_silent = False
         with run.item(upload.id):
             try:
                 if run.dry_run or _expire(sweeper, upload):
                     run.count(upload.received)
-            except Unavailable:
-                is_silent = upload.is_direct
+            except Unavailable as outage:  # one that denies does so of this object
+                is_silent = not isinstance(outage, AccessDenied)
                 raise
+        if is_silent:
+            run.capped = True
+            return
 
 
 def _expire(sweeper: Sweeper, upload: Upload) -> bool:
@@ -43,10 +57,6 @@ def _expire(sweeper: Sweeper, upload: Upload) -> bool:
         places = release(rows, upload.id)
     sweeper.staging.clear(*places)
     return True
-
-
-def _grace(upload: Upload) -> timedelta:
-    return _ON_ITS_WAY if upload.is_direct else timedelta()
 
 
 def _has_arrived(sweeper: Sweeper, upload: Upload) -> bool:
