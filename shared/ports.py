@@ -191,7 +191,9 @@ class ObjectStore(Protocol):
         """Return the ETag of what lies under `key` if it is this upload's and has these bytes."""
         ...
 
-    def find(self, key: str) -> StoredObject | None: ...
+    def find(self, key: str) -> StoredObject | None:
+        """Return what lies there, None for nothing; of a bucket that is gone `Unavailable` is raised."""
+        ...
 
     def read(self, key: str, start: int, stop: int, *, etag: str | None = None) -> Iterator[bytes]:
         """Yield the bytes `[start, stop)`. Raises `NotFound` before the first one.

@@ -93,8 +93,9 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     `hurried` where clients wait for what the object store says.
     """
     records, clock = SqlRecords(settings.database), SystemClock()
-    objects = build_objects(settings, hurried=hurried)
-    staging = build_staging(settings, objects, StagingIdentity(records).settle)
+    settle = StagingIdentity(records).settle
+    objects = build_objects(settings, hurried=hurried, settle=settle)
+    staging = build_staging(settings, objects, settle)
     board = RedisBoard(redis_client(settings.redis_url))
     dispatcher = CeleryDispatcher(celery or ringing_app(settings.redis_url))
     cdn = cdn_of(settings, clock)

@@ -9,12 +9,13 @@ from shared.adapters.cdn_cloudfront import CloudFront, SignedCloudFront
 from shared.adapters.client_s3 import Patience, S3Place
 from shared.adapters.credentials_secret import SecretUnread, with_secret
 from shared.adapters.objects_disk import DiskObjects
+from shared.adapters.objects_disk_marked import MarkedDiskObjects
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.objects_s3_hurried import HurriedS3Objects
 from shared.adapters.profiles_toml import load_profiles
 from shared.adapters.rates_redis import RedisRates
 from shared.adapters.staging_disk import DiskStaging
-from shared.adapters.staging_mark import Settle
+from shared.adapters.staging_mark import Settle, StagingMark
 from shared.adapters.staging_s3 import S3Staging
 from shared.config import BadSettings, Settings
 from shared.model import predecessors
@@ -39,17 +40,20 @@ _CONNECTIONS: Final = 32
 _FORGOTTEN: Final = 20  # times of REDISPATCH_SECONDS: the reconciler must have seen it
 
 
-def build_objects(settings: Settings, *, hurried: bool = False) -> ObjectStore:
+def build_objects(
+    settings: Settings, *, hurried: bool = False, settle: Settle | None = None
+) -> ObjectStore:
+    """Return the store; with `settle` a folder is known to be ours before anything is missing in it."""
     if settings.storage_backend == "local":
         secret = settings.link_secret_key or settings.jwt_secret_key
         if secret is None:
             raise BadSettings("LINK_SECRET_KEY: wanted for STORAGE_BACKEND=local")
-        return DiskObjects(
-            settings.staging.absolute() / "objects",
-            base_url=settings.public_url,
-            secret=secret.get_secret_value(),
-            folder=final_folder(settings),
-        )
+        root, folder = settings.staging.absolute() / "objects", final_folder(settings)
+        base, key = settings.public_url, secret.get_secret_value()
+        if settle is None:
+            return DiskObjects(root, base_url=base, secret=key, folder=folder)
+        mark = StagingMark(settings.staging, settle)
+        return MarkedDiskObjects(root, base_url=base, secret=key, folder=folder, mark=mark)
     secret_key, token = settings.s3_secret_access_key, settings.s3_session_token
     place = S3Place(
         bucket=settings.s3_bucket_name,

@@ -122,6 +122,8 @@ def _kept(sweeper: Sweeper, before: _Mark | None, following: _Mark, progress: st
 
 
 def _noted(objects: ObjectStore) -> _Mark | None:
+    if objects.find(HIGH_WATER) is None:  # and not the bucket, or the disk
+        return None
     try:
         said = b"".join(objects.read(HIGH_WATER, 0, _LONGEST)).decode(errors="replace").strip()
     except NotFound:
