@@ -23,7 +23,7 @@ from tests.drills.proxies import Watched, WatchedRecords
 from tests.drills.verdicts import PortJudge
 from tests.support.factory import Factory, a_factory
 from tests.support.races import at_once
-from tests.support.straight import StraightObjects
+from tests.support.straight import a_straight_store
 from tests.support.workshop import Bytes
 from worker.processing import Processing
 
@@ -31,7 +31,7 @@ LONGEST_SECONDS: Final = 5.0  # a deadlock is waited for longer, and so is SQLit
 _ROLL: Final = 1000  # so that a stream is committed in several chunks
 _STALLED: Final = 0.2  # of all calls
 _STALL_SECONDS: Final = 0.003
-_SWEEPS: Final = ("staging-orphans", "direct-leftovers", "object-orphans", "multiparts")
+_SWEEPS: Final = ("direct-leftovers", "staging-orphans", "object-orphans", "multiparts")
 
 
 class Stalls(Faults):
@@ -162,8 +162,7 @@ class Arena:
 @contextmanager
 def an_arena(folder: Path, database_url: str, seed: int) -> Iterator[Arena]:
     said = random.Random(seed)  # noqa: S311  # replayed from it
-    store = StraightObjects(folder / "objects", base_url="http://sluice", secret="s" * 32)
-    with a_factory(folder, database_url, objects=store) as made:
+    with a_factory(folder, database_url, objects=a_straight_store(folder)) as made:
         receiver, stalls = Receiver(), Stalls(random.Random(seed))  # noqa: S311  # replayed from it
         ports = ports_of(made) | {"board": Board(), "notifier": receiver}
         calm = on_ports(made, ports)

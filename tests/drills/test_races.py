@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills import races, races_jobs
+from tests.drills import races, races_jobs, races_ways
 from tests.drills.arena import Arena, an_arena
 from tests.drills.breakage import with_sabotage
 from tests.support.servers import make_tables
 
-RACES = [*races.RACES, *races_jobs.RACES]
+RACES = [*races.RACES, *races_jobs.RACES, *races_ways.RACES]
 _SHORT_ROUNDS, _LONG_ROUNDS = 4, 200
 _TRIES = 5
 
@@ -35,6 +35,7 @@ def test_of_many_who_race_one_wins_and_nothing_is_lost_or_doubled(
     [
         ("quota-not-asked", races.sixty_four_open_at_the_quota),
         ("offsets-not-compared", races.streams_append_at_one_offset),
+        ("offsets-not-compared", races_ways.streams_go_on_at_one_address),
         ("doubles-not-seen", races.fifty_send_the_same_chunk),
         ("keys-not-remembered", races.eight_open_with_one_key),
         ("states-not-asked", races.twenty_complete),
