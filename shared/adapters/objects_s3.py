@@ -87,8 +87,7 @@ class S3Objects(S3Copies, S3Direct, S3Joins):
 
     def check(self) -> None:
         try:
-            with self._asking(self._place.bucket):
-                self._client.head_bucket(Bucket=self._place.bucket)
+            self._ask_for_bucket()
         except NotFound as error:
             raise Unavailable("objects", "The bucket does not exist.") from error
 

@@ -8,10 +8,10 @@ its answers; where it does not, a HEAD before the request and the database's uni
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from io import BytesIO
-from time import monotonic
 from typing import Any, Final
 
 from shared.adapters.acls_s3 import Acls
+from shared.adapters.bucket_s3 import SeenBucket
 from shared.adapters.client_s3 import (
     NoConditions,
     Patience,
@@ -22,11 +22,10 @@ from shared.adapters.client_s3 import (
     unconditionally,
 )
 from shared.adapters.digests_s3 import bare, base64_of
-from shared.errors import AccessDenied, KeyTaken, NotFound, Unavailable
+from shared.errors import KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
 from shared.model.stored import UPLOAD_ID, Part, StoredObject
 
-_BUCKET_SECONDS: Final = 2.0
 _DELETE: Final = "DeleteObject"
 _DELETE_BATCH: Final = 1000
 
@@ -37,7 +36,7 @@ class S3Writes:
         self._client = s3_client(place, place.endpoint, patience)
         self._acls = Acls(place, self._client, patience)
         self._unknown: set[str] = set()  # conditions, by the request they are of
-        self._bucket_until = 0.0  # so long it is known to be there, by `monotonic`
+        self._bucket = SeenBucket(self._ask_for_bucket)
 
     @property
     def place(self) -> S3Place:
@@ -204,21 +203,12 @@ class S3Writes:
             with self._asking(key):
                 return dict(self._client.head_object(Bucket=self._place.bucket, Key=key, **how))
         except NotFound:
-            self._refuse_lost_bucket()
+            self._bucket.refuse_lost()
             return None
 
-    def _refuse_lost_bucket(self) -> None:
-        """Raise `Unavailable` where it is the bucket that is not there: to a HEAD both are a 404."""
-        if monotonic() < self._bucket_until:
-            return
-        try:
-            with self._asking(self._place.bucket):
-                self._client.head_bucket(Bucket=self._place.bucket)
-        except NotFound as error:
-            raise Unavailable("objects", "The bucket does not exist.") from error
-        except AccessDenied:
-            pass  # there is one
-        self._bucket_until = monotonic() + _BUCKET_SECONDS
+    def _ask_for_bucket(self) -> None:
+        with self._asking(self._place.bucket):
+            self._client.head_bucket(Bucket=self._place.bucket)
 
     def _write(self, key: str, write: Any, over: str | None) -> str:
         condition, said = ("IfNoneMatch", "*") if over is None else ("IfMatch", f'"{over}"')

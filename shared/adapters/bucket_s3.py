@@ -1,0 +1,29 @@
+"""Whether the bucket is there: to a HEAD, which has no body, a lost bucket is a missing object."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from shared.errors import AccessDenied, NotFound, Unavailable
+
+_GOOD_SECONDS: Final = 2.0
+
+
+class SeenBucket:
+    """Asks for the bucket when something is missing, unless it was there a moment ago."""
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        self._ask = ask
+        self._good_until = 0.0
+
+    def refuse_lost(self) -> None:
+        """Raise `Unavailable` where it is the bucket that is not there."""
+        if monotonic() < self._good_until:
+            return
+        try:
+            self._ask()
+        except NotFound as error:
+            raise Unavailable("objects", "The bucket does not exist.") from error
+        except AccessDenied:
+            pass  # there is one
+        self._good_until = monotonic() + _GOOD_SECONDS
