@@ -12,6 +12,7 @@ from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
 from shared.model.upload import NewUpload, Transfer
 from shared.ports import Answer
+from shared.services.copies import NewCopy
 from shared.services.joining import Parts
 from shared.wiring import Services
 from tests.drills.kinds import Kind
@@ -212,6 +213,17 @@ class Client:
                 raise  # nobody can have deleted it before
         return {}
 
+    def _copy(self, which: str) -> dict[str, Any]:
+        """Copy the file once its job has succeeded; each repeat may make another copy."""
+        del which
+        job = self.services.uploads.status(CALLER, self._there()).job
+        assert job is not None
+        if job.state is not JobState.SUCCEEDED:
+            raise NotFound("file")
+        self.told.write("copying")
+        made = self.services.copies.copy(CALLER, self._there(), NewCopy(filename="again.png"))
+        return {"file_id": made.id}
+
     def _there(self) -> str:
         upload_id = self.upload_id
         assert upload_id is not None
@@ -233,4 +245,5 @@ _REQUESTS: Final[Mapping[str, Callable[[Client, str], dict[str, Any]]]] = {
     "submit": Client._submit,
     "cancel": Client._cancel,
     "delete": Client._delete,
+    "copy": Client._copy,
 }

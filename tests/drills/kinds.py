@@ -83,6 +83,12 @@ KINDS: Final[dict[str, Kind]] = {
             is_file=False,
         ),
         Kind(
+            "copied",
+            ("open", "put-0", "complete", "work", "ring", "copy", "ring-again", "sweep"),
+            "photo.png",
+            1024**2,
+        ),
+        Kind(
             "replaced",
             ("base", "work-base", "open", *_PUTS, "complete", *_AFTER),
             chunk_size=_LARGE,

@@ -150,9 +150,14 @@ def _ends(scene: Scene, judge: PortJudge) -> Iterator[str]:
     count = 1 + kind.replaces
     if states != ([] if end is None else [end] * count):
         yield f"I5: the job is {states}, not {end}"
-    files = judge.rows("SELECT id, sha256 FROM files")
-    if len(files) != kind.is_file:
-        yield f"I2: {len(files)} files of one upload"
+    files, copies = judge.rows("SELECT id, sha256 FROM files"), _copies(judge)
+    if len(files) - len(copies) != kind.is_file:
+        yield f"I2: {len(files) - len(copies)} files of one upload"
+    answer, tries = scene.told.answers().get("copy"), len(scene.told.lines("copying"))
+    if answer is not None and answer["file_id"] not in copies:
+        yield "I1: a copy was acknowledged and is not there"
+    if len(copies) > tries or {row["sha256"] for row in files} - {digest(scene.client.content)}:
+        yield f"I2: {len(copies)} copies of {tries} requests, or of something else"
     # What a client never heard of waits until it expires.
     some = " WHERE state NOT IN ('receiving', 'joined')" if kind.opens_anew else ""
     uploads = judge.rows(f"SELECT id FROM uploads{some}")  # noqa: S608  # from here
@@ -160,12 +165,19 @@ def _ends(scene: Scene, judge: PortJudge) -> Iterator[str]:
         yield f"I2: {len(uploads)} uploads of {count} requests"
 
 
+def _copies(judge: PortJudge) -> list[str]:
+    """Return the files that nobody sent."""
+    found = judge.rows("SELECT id FROM files WHERE id NOT IN (SELECT id FROM uploads)")
+    return [row["id"] for row in found]
+
+
 def _heard(scene: Scene, judge: PortJudge) -> Iterator[str]:
     """I7: every event was owed once and heard at least once."""
     rows = judge.rows("SELECT type, state, event_id FROM deliveries ORDER BY type")
     heard = {line["event"] for line in scene.told.lines("heard")}
     said = [row["type"] for row in rows]
-    if said != _SAID.get(scene.kind.name, ["file.ready"]):
+    expected = _SAID.get(scene.kind.name, ["file.ready"] * (1 + len(_copies(judge))))
+    if said != expected:
         yield f"I7: what was owed is {said}"
     for row in rows:
         if row["state"] != "delivered" or row["event_id"] not in heard:
