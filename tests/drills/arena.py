@@ -23,7 +23,7 @@ from tests.drills.proxies import Watched, WatchedRecords
 from tests.drills.verdicts import PortJudge
 from tests.support.factory import Factory, a_factory
 from tests.support.races import at_once
-from tests.support.straight import a_straight_store
+from tests.support.straight import StraightObjects, a_straight_store
 from tests.support.workshop import Bytes
 from worker.processing import Processing
 

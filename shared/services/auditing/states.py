@@ -32,7 +32,7 @@ def uploads(audit: Audit) -> None:
             _job(audit, each)
             _bytes(audit, each)
             _reservation(audit, each)
-            _end(audit, each)
+            _overdue(audit, each)
 
 
 def lone_jobs(audit: Audit) -> None:
@@ -91,7 +91,7 @@ def _reservation(audit: Audit, each: AuditedUpload) -> None:
         audit.found(Kind.RESERVATION_LEAKED, each.id, detail, _release)
 
 
-def _end(audit: Audit, each: AuditedUpload) -> None:
+def _overdue(audit: Audit, each: AuditedUpload) -> None:
     """Report what a sweep should have ended, or cleared of what a retry would need, long ago."""
     if each.state is UploadState.RECEIVING and each.expires_at <= audit.latest - _REFUSED:
         detail = f"it still receives, and its time was over at {each.expires_at:%Y-%m-%d %H:%M}"
