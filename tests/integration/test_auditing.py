@@ -310,6 +310,26 @@ def test_admins_read_counts_and_no_ids(grounds: Grounds) -> None:
     assert [each for each in subjects if each in described and each != "default"] == []
 
 
+def test_an_audit_asks_no_store_once_its_worker_is_stopped_and_the_next_does(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = {damages.object_without_row(grounds).pop() for _ in range(3)}
+    asked: list[str] = []
+    find = DiskObjects.find
+
+    def find_and_tell(self: DiskObjects, key: str) -> Any:
+        asked.append(key)
+        return find(self, key)
+
+    monkeypatch.setattr(DiskObjects, "find", find_and_tell)
+    stopped = grounds.sweeps().run_if_due("audit", is_stopping=lambda: len(asked) > 3)
+    at_the_stop = len(asked)
+
+    # A folder looks at each of three to list them.
+    assert (at_the_stop, stopped["capped"], stopped["cursor"]) == (4, True, "")
+    assert grounds.found() == strange
+
+
 # Reading again.
 
 

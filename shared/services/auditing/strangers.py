@@ -9,7 +9,7 @@ from shared.services.finding import is_id, staged_of
 
 
 def strangers(audit: Audit, unknown: Sequence[StoredObject]) -> bool:
-    """Report those that carry our metadata; False when there are too many to ask about.
+    """Report those that carry our metadata; False when there are too many to ask about, or no time.
 
     A row stands before its object, however young that is. The bucket may be shared: what does not
     say that it is ours is counted and left alone. The sweep of orphans deletes, not we.
@@ -20,6 +20,9 @@ def strangers(audit: Audit, unknown: Sequence[StoredObject]) -> bool:
     audit.looks -= len(unknown)
     ours: dict[str, str] = {}
     for each in unknown:
+        if audit.is_stopping():  # a batch of questions takes long
+            audit.capped = True
+            return False
         found = audit.parts.objects.find(each.key)
         owner = "" if found is None else _owner(audit, found)
         if is_id(owner):
