@@ -28,6 +28,7 @@ from shared.setting_kinds import (
     Names,
     Number,
     Origins,
+    Pages,
     Pem,
     Rate,
     Secret,
@@ -268,7 +269,7 @@ class Settings(BaseSettings):
     main_service_notify_secret: SigningSecret = Field(
         None, description="Signs for it, whsec_ and base64; unsigned unless set."
     )
-    cors_origins: Names = Field(["*"], description="Browsers' origins that may call the API.")
+    cors_origins: Pages = Field(["*"], description="Browsers' origins that may call the API.")
     tenant_origins: Origins = Field(
         {},
         description="The only origins of some tenants: acme=https://a.example https://b.example, …",

@@ -17,9 +17,11 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_
 _ID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _SECRET: Final = re.compile(
     # Of an address that is a right: an id, a hyphen in any spelling, and what nobody else may know.
-    rf"(?P<shown>{_ID}(?:-|%(?:25)*2d))[^/\s\"'\\<>&,;)\]}}]{{8,}}"
+    rf"(?P<shown>{_ID}(?:-|%(?:25)*2d))[\w%-]{{22,}}"
     # Of a signed link, or a token: three words with dots between, of which the last is the signature.
-    r"|[\w-]{8,}\.[\w-]{6,}\.[\w-]{27,}",
+    # The first begins as JSON does, in base64 or compressed; and nowhere else, for a long run of letters
+    # would be tried from each of them.
+    r"|(?<![\w-])(?:eyJ|eJ|Wy)[\w-]{5,}\.[\w-]{6,}\.[\w-]{27,}",
     re.IGNORECASE | re.ASCII,
 )
 

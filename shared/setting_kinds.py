@@ -111,7 +111,20 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{name}" if is_default else f"{scheme}://{name}:{parts.port}"
 
 
+def _as_said(origins: list[str]) -> list[str]:
+    """Write origins as browsers do; `*` and patterns stay what they are."""
+    return [_as_browsers(each) for each in origins]
+
+
+def _as_browsers(text: str) -> str:
+    try:
+        return origin_of(text)
+    except ValueError:
+        return text
+
+
 Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Pages = Annotated[list[str], NoDecode, BeforeValidator(_listed), AfterValidator(_as_said)]
 Origins = Annotated[
     dict[str, list[str]], NoDecode, BeforeValidator(_by_tenant), AfterValidator(_origins)
 ]

@@ -26,6 +26,7 @@ _REFUSED: Final = frozenset({400, 405, 411, 415, 422, 501})  # statuses
 _CODES: Final = frozenset(
     {"EntityTooSmall", "InvalidPart", "InvalidPartOrder", "InvalidRequest", "NotImplemented"}
 )
+_WRONG: Final = frozenset({"BadDigest", "XAmzContentChecksumMismatch"})  # no word on copies
 _AGAIN: Final = frozenset({"RequestTimeout", "IncompleteBody"})  # 400, and no refusal
 
 
@@ -78,7 +79,9 @@ class S3Joins(S3Writes):
         try:
             return super().complete_multipart(key, multipart_id, parts, over=over)
         except Unavailable as refusal:
-            if _is_refused(refusal) and any(part.is_copied for part in parts):
+            if any(part.is_copied for part in parts) and _code(refusal) in _WRONG:
+                raise NotJoined("The object store has other bytes.") from refusal
+            if any(part.is_copied for part in parts) and _is_refused(refusal):
                 self._unknown &= before  # it was not for the condition
                 raise self._learned("CompleteMultipartUpload", _code(refusal)) from refusal
             raise

@@ -74,8 +74,8 @@ class Adoption:
             last = (rows.leases.find(_LEASE_NAME) or {}).get("result") or {}
         done = _Round(last.get("after", ""), last.get("weighed", ""))
         try:
-            done.weighed = self.weighing.round(done.weighed)
             self._go_through(store, done)
+            done.weighed = self.weighing.round(done.weighed)
         finally:
             with self.records.begin() as rows:
                 result = {"after": done.after, "weighed": done.weighed}

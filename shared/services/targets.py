@@ -80,14 +80,16 @@ class TargetService:
         """Let the upload come in parts of any size; raises `NotReceiving`."""
         return self._begun(*self._receiving(caller, upload_id))
 
-    def sign_first(self, caller: Caller, upload_id: str, *, is_kept: bool) -> Targets:
+    def sign_first(
+        self, caller: Caller, upload_id: str, *, is_kept: bool, lifetime: timedelta | None = None
+    ) -> Targets:
         """Sign for an upload that was opened just now; where that fails it is given up again.
 
         Otherwise it would hold its room, and nobody know its id. It is kept for who can open it
         again, by an idempotency key.
         """
         try:
-            return self.sign(caller, upload_id)
+            return self.sign(caller, upload_id, lifetime=lifetime)
         except Unavailable:
             if not is_kept:
                 self.direct.give_up(upload_id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.errors import Unavailable
+from shared.errors import AppError
 from shared.model.direct import Direct
 from shared.model.upload import Upload
 from shared.ports import Clock
@@ -56,8 +56,8 @@ class Weighing:
                 log.warning("upload_too_large", extra=facts)
                 if direct.multipart_id is not None:
                     self.direct.objects.abort_multipart(direct.key, direct.multipart_id)
-        except Unavailable as outage:  # maybe of this one alone; the sweep clears what has ended
-            log.warning("upload_not_weighed", extra={"upload_id": upload.id, "code": outage.code})
+        except AppError as error:  # maybe of this one alone; the sweep clears what has ended
+            log.warning("upload_not_weighed", extra={"upload_id": upload.id, "code": error.code})
 
     def _size(self, upload: Upload, direct: Direct) -> int:
         """Return the bytes that its parts have at least, once they are joined."""

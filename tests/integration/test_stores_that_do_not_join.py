@@ -130,6 +130,23 @@ def test_what_the_store_does_not_complete_is_sent(
     assert warned(caplog) == [("CompleteMultipartUpload", code)]
 
 
+def test_wrong_bytes_that_a_completion_finds_teach_nothing(
+    factory: Factory, sky: Weather, caplog: pytest.LogCaptureFixture
+) -> None:
+    (job, content), (next_job, _) = seventeen(factory), seventeen(factory)
+    sky.brings(weather.an_error(400, "BadDigest"), to=completes_what_was_joined(sky), times=1)
+
+    ended = factory.run(job)
+    copied = copies(sky)
+    factory.run(next_job)
+
+    assert ended.attempts == 1
+    for each in (job, next_job):
+        assert_whole(factory, each, content)
+    assert len(copies(sky)) == 2 * len(copied)
+    assert warned(caplog) == []
+
+
 def test_a_refusal_that_comes_behind_the_beginning_of_an_answer_is_one(
     factory: Factory, sky: Weather
 ) -> None:

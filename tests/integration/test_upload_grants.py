@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psycopg
 import pytest
+from sqlalchemy import text as sql
 
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.objects_s3 import S3Objects
@@ -281,6 +282,23 @@ def test_parts_that_have_become_too_large_are_gone_after_a_round(
     assert len(far.multiparts()) == 1
     with pytest.raises(NotReceiving):
         sent(unsized, opened, 1)
+
+
+def test_a_profile_that_is_gone_keeps_nobody_from_being_weighed(
+    far: Factory, unsized: UnsizedService
+) -> None:
+    limited(far, 2 * FIVE - 1)
+    gone, heavy = unsized.open_parts(Holder(ALICE), NEW), unsized.open_parts(Holder(ALICE), NEW)
+    with far.records._engine.begin() as connection:
+        of_it = {"id": gone.upload.id}
+        connection.execute(sql("UPDATE uploads SET profile = 'gone' WHERE id = :id"), of_it)
+    for number in (1, 2):
+        sent(unsized, heavy, number, bytes([number]) * FIVE)
+
+    far.services.adoption.round()
+
+    found = {row["id"]: row["state"] for row in far.query("SELECT id, state FROM uploads")}
+    assert found == {gone.upload.id: "receiving", heavy.upload.id: "cancelled"}
 
 
 def test_what_is_sent_again_counts_once(far: Factory, unsized: UnsizedService) -> None:

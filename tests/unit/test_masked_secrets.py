@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+import time
 
 import pytest
 
@@ -46,10 +47,22 @@ def test_an_address_that_is_a_right_is_told_without_its_secret(path: str) -> Non
         f"/public/{ID}/a-photo-of-the-beach-in-summer.jpg",
         f"/public/2026/11/{ID}_a-photo-of-the-beach.jpg",
         "/api/v1/files/v1.2.3/a.b.c",
+        f"/public/{ID}-thumbnail-large.png",
+        "werkzeug.exceptions.RequestedRangeNotSatisfiable",
+        "shared.adapters.records_sql_uploads.SqlUploadRowsOfWhateverKind",
     ],
 )
 def test_what_is_no_secret_is_told(path: str) -> None:
     assert tellable(path) == path
+
+
+def test_a_long_path_is_looked_at_in_no_time() -> None:
+    path = "/" + "-" * 65_536
+
+    began = time.process_time()
+    assert logs.masked(path) == path
+
+    assert time.process_time() - began < 1  # seconds; from each of its letters anew it takes five
 
 
 def test_a_token_and_a_signed_link_are_told_by_no_path() -> None:

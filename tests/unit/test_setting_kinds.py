@@ -87,6 +87,18 @@ def test_words_are_read_whatever_their_case_and_hosts_without_what_is_around_the
     assert getattr(said(**{name: written}), name) == read
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("https://App.Example/, http://b.example:80", ["https://app.example", "http://b.example"]),
+        ("*", ["*"]),
+        (r"https://.*\.example", [r"https://.*\.example"]),
+    ],
+)
+def test_origins_are_read_as_browsers_say_them(written: str, read: list[str]) -> None:
+    assert said(cors_origins=written).cors_origins == read
+
+
 def test_an_algorithm_is_read_whatever_its_case() -> None:
     assert said(jwt_algorithm="rs256", jwt_public_key=PEM).jwt_algorithm == "RS256"
 

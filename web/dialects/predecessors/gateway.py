@@ -93,8 +93,11 @@ def sign_upload(said: PresignedIn) -> Any:
         transfer=Transfer.DIRECT,
         open_for=seconds + _MARGIN,
     )
-    upload = serving.uploads.open(who, new, idempotency_key=idempotency_key(request))
-    handed = serving.targets.sign(who, upload.id, lifetime=timedelta(seconds=seconds))
+    key = idempotency_key(request)
+    upload = serving.uploads.open(who, new, idempotency_key=key)
+    handed = serving.targets.sign_first(
+        who, upload.id, is_kept=key is not None, lifetime=timedelta(seconds=seconds)
+    )
     body = {
         "upload_url": handed.targets[0].url,
         "file_url": serving.objects.url(upload.key),
