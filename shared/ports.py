@@ -217,7 +217,7 @@ class ObjectStore(Protocol):
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose keys come after `after`, in the order of keys.
 
-        All but the one under `naming.HIGH_WATER`, which is nobody's file.
+        All but those below `naming.HIGH_WATER`, which are nobody's files.
         """
         ...
 

@@ -21,6 +21,7 @@ from shared.config import BadSettings, Settings
 from shared.model import predecessors
 from shared.model.main_service import MainService
 from shared.model.media import Category
+from shared.model.naming import high_water
 from shared.model.narrowing import narrowed
 from shared.model.policy import MIB, Profile, default_profile
 from shared.ports import Cdn, Clock, ObjectStore, Rates, Staging
@@ -213,4 +214,5 @@ def sweep_rules(settings: Settings) -> SweepRules:
         stuck=_FORGOTTEN * timedelta(seconds=settings.redispatch_seconds),
         reread_bytes=settings.audit_reread_bytes,
         staging_prefix=_staging_prefix(settings),
+        high_water=high_water(settings.s3_staging_prefix),
     )

@@ -181,7 +181,7 @@ class DiskObjects(DiskLinks):
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
         for key in keys_below(self._objects, ""):
-            if key > after and key != HIGH_WATER and (found := self.find(key)) is not None:
+            if key > after and not key.startswith(HIGH_WATER) and (found := self.find(key)):
                 yield found
 
     def open_multiparts(self) -> Iterator[OpenMultipart]:

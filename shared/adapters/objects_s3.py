@@ -54,7 +54,8 @@ class S3Objects(S3Copies, S3Direct, S3Joins):
         return self._blocks(key, answer["Body"])
 
     def listing(self, *, after: str = "") -> Iterator[StoredObject]:
-        return (each for each in self._listed(StartAfter=after) if each.key != HIGH_WATER)
+        found = self._listed(StartAfter=after)
+        return (each for each in found if not each.key.startswith(HIGH_WATER))
 
     def waiting(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
         return self._listed(Prefix=prefix, StartAfter=after)

@@ -13,9 +13,9 @@ from shared.errors import Unprocessable
 MAX_NAME_BYTES: Final = 255
 MAX_FOLDER_BYTES: Final = 512
 MAX_COMPONENT_BYTES: Final = 200  # file systems end at 255
-HIGH_WATER: Final = (
-    ".sluice-high-water"  # what we keep in a bucket for ourselves: no listing tells it
-)
+# Below it lies what we keep in a bucket for ourselves: no listing tells it, and no key of a client, for
+# no folder in one has a dot.
+HIGH_WATER: Final = ".sluice-high-water/"
 _KEY_NAME_BYTES: Final = 120
 _SURROGATES: Final = 0xD800  # no characters of their own, and none in UTF-8
 _AFTER_SURROGATES: Final = 0xE000
@@ -63,6 +63,11 @@ def staged_directly(prefix: str) -> str:
 def staged_chunks(prefix: str) -> str:
     """Return where below the staging prefix of a bucket chunks lie, if they lie in one."""
     return f"{prefix}chunks/"
+
+
+def high_water(prefix: str) -> str:
+    """Return where the mark lies of those who stage below this prefix: who share a bucket have two."""
+    return HIGH_WATER + prefix.strip("/")
 
 
 def end_of_prefix(prefix: str) -> str | None:

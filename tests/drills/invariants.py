@@ -197,4 +197,4 @@ class Checker(Judge):
     def keys(self) -> Iterator[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
         found = (each["Key"] for page in pages for each in page.get("Contents", []))
-        return (key for key in found if key not in {*self.kept, HIGH_WATER})
+        return (key for key in found if key not in self.kept and not key.startswith(HIGH_WATER))

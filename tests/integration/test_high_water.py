@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from shared.adapters.objects_s3 import S3Objects
 from shared.errors import Conflict
-from shared.model.naming import HIGH_WATER
+from shared.model.naming import high_water
 from shared.ports import ObjectStore
 from shared.services.auditing.findings import Kind
 from tests.support import servers, weather
@@ -20,6 +21,7 @@ from tests.support.factory import Factory, a_factory
 from tests.support.grounds import Grounds
 from tests.support.weather import impatient, weather_before
 
+MARK = high_water(".staging/")
 REMOVERS = ("object-orphans", "staging-orphans", "multiparts")
 
 
@@ -124,6 +126,23 @@ def test_the_bucket_of_another_database_is_left_alone(url: str, tmp_path: Path) 
         assert kept["objects"].items() <= stored(factory)["objects"].items()
 
 
+def test_a_service_with_another_prefix_has_a_mark_of_its_own(url: str, tmp_path: Path) -> None:
+    with a_factory(tmp_path, url) as factory:
+        factory.run(factory.received(b"theirs"))
+        swept(factory, "high-water")
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    servers.make_tables(other)
+    with a_factory(tmp_path, other) as factory:
+        sweeps = factory.services.sweeps
+        rules = replace(sweeps.sweeper.rules, high_water=high_water(".elsewhere/"))
+        sweeps = replace(sweeps, sweeper=replace(sweeps.sweeper, rules=rules))
+        factory.run(factory.received(b"ours", "ours.txt"))
+
+        results = [sweeps.run(name) for name in ("high-water", *REMOVERS)]
+
+        assert not any("alarm" in each for each in results)
+
+
 def test_the_mark_is_written_when_there_is_something_new_and_else_left(
     url: str, tmp_path: Path, store: ObjectStore | None
 ) -> None:
@@ -131,7 +150,7 @@ def test_the_mark_is_written_when_there_is_something_new_and_else_left(
         marks = [mark_after(factory)]
         factory.received(b"new")
         marks += [mark_after(factory), mark_after(factory)]
-        factory.objects.delete([HIGH_WATER])
+        factory.objects.delete([MARK])
         marks += [mark_after(factory)]
 
         numbers = [int(said.split()[1]) for said in marks]
@@ -143,7 +162,7 @@ def test_the_mark_is_written_when_there_is_something_new_and_else_left(
 def test_a_dry_run_says_that_it_is_older_and_writes_nothing(url: str, tmp_path: Path) -> None:
     with a_factory(tmp_path, url) as factory:
         new = factory.services.sweeps.run("high-water", dry_run=True)
-        nothing = factory.objects.find(HIGH_WATER)
+        nothing = factory.objects.find(MARK)
         after_a_restore(factory, tmp_path)
     with a_factory(tmp_path, url) as factory:
         older = factory.services.sweeps.run("high-water", dry_run=True)
@@ -182,9 +201,7 @@ def test_while_nobody_can_say_how_old_it_is_nothing_is_removed(
             "lost.txt", b"x", content_type="a/b", upload_id=factory.received(b"x").upload_id
         )
         swept(factory, "object-orphans")
-        sky.brings(
-            weather.an_error(503, "SlowDown"), to=lambda call: HIGH_WATER in call.path, times=None
-        )
+        sky.brings(weather.an_error(503, "SlowDown"), to=lambda call: MARK in call.path, times=None)
 
         results = [swept(factory, name) for name in REMOVERS]
 
@@ -223,7 +240,7 @@ def stored(factory: Factory) -> Mapping[str, Any]:
 
 def mark_after(factory: Factory) -> str:
     swept(factory, "high-water")
-    return b"".join(factory.objects.read(HIGH_WATER, 0, 200)).decode()
+    return b"".join(factory.objects.read(MARK, 0, 200)).decode()
 
 
 def grow_old(folder: Path) -> None:

@@ -13,12 +13,13 @@ from cli.sweep import sweep
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.records_sql import SqlRecords
 from shared.config import read_settings
-from shared.model.naming import HIGH_WATER
+from shared.model.naming import high_water
 from shared.services.sweeps import SWEEPS
 from shared.wiring import build
 from tests.integration.conftest import SECRET
 from web.app import create_app
 
+MARK = high_water(".staging/")
 NAMES = [each.name for each in SWEEPS]
 
 
@@ -79,7 +80,7 @@ def test_a_claim_that_is_not_there_is_one_line_and_exit_code_1(
 def test_a_database_that_is_older_is_settled_by_a_command(environment: dict[str, str]) -> None:
     chosen = read_settings(**{name.lower(): value for name, value in environment.items()})
     services = build(chosen)
-    services.objects.put(HIGH_WATER, b"another 7\n", content_type="a/b", upload_id="sluice")
+    services.objects.put(MARK, b"another 7\n", content_type="a/b", upload_id="sluice")
     services.records.close()
 
     before = run("high-water", environment=environment)

@@ -14,8 +14,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 from shared.errors import Conflict, KeyTaken, NotFound
-from shared.model.naming import HIGH_WATER
-from shared.ports import ObjectStore
 from shared.records import Transaction
 from shared.services.sweeps.runs import Run, Sweeper
 
@@ -38,7 +36,7 @@ class _Mark:
 
 def high_water(sweeper: Sweeper, run: Run) -> None:
     """Note in the bucket that there is something new; with `alarm` where the database is behind."""
-    noted = _noted(sweeper.objects)  # first: meanwhile the database's may only grow
+    noted = _noted(sweeper)  # first: meanwhile the database's may only grow
     with sweeper.records.read() as rows:
         own, progress = _own(rows), rows.audits.progress()
         said = _said(rows).get("progress")
@@ -47,12 +45,12 @@ def high_water(sweeper: Sweeper, run: Run) -> None:
     elif not run.dry_run and (own is None or own != noted or said != progress):
         following = own if own is not None and said == progress else _following(own)
         if _kept(sweeper, own, following, progress):
-            _note(sweeper.objects, following)
+            _note(sweeper, following)
 
 
 def is_behind(sweeper: Sweeper, run: Run) -> bool:
     """Say whether rows may be missing that the bucket's objects once had; then the run has an alarm."""
-    noted = _noted(sweeper.objects)
+    noted = _noted(sweeper)
     with sweeper.records.read() as rows:
         own = _own(rows)
     if not _is_older(own, noted):
@@ -66,7 +64,7 @@ def settle(sweeper: Sweeper) -> None:
 
     For operators, who have looked. Raises `Conflict` where it is not behind, and `Unavailable`.
     """
-    noted = _noted(sweeper.objects)
+    noted = _noted(sweeper)
     with sweeper.records.read() as rows:
         own, progress = _own(rows), rows.audits.progress()
     if noted is None or not _is_older(own, noted):
@@ -78,7 +76,7 @@ def settle(sweeper: Sweeper) -> None:
     with sweeper.records.begin() as rows:
         for kind in _SEEN_BEFORE:  # before the dump, or since
             rows.leases.forget_unseen(kind, rows.now() + timedelta(seconds=1))
-    _note(sweeper.objects, following)
+    _note(sweeper, following)
     log.warning("older_database_settled", extra={"number": number})
 
 
@@ -121,22 +119,24 @@ def _kept(sweeper: Sweeper, before: _Mark | None, following: _Mark, progress: st
         return True
 
 
-def _noted(objects: ObjectStore) -> _Mark | None:
-    if objects.find(HIGH_WATER) is None:  # and not the bucket, or the disk
+def _noted(sweeper: Sweeper) -> _Mark | None:
+    objects, key = sweeper.objects, sweeper.rules.high_water
+    if objects.find(key) is None:  # and not the bucket, or the disk
         return None
     try:
-        said = b"".join(objects.read(HIGH_WATER, 0, _LONGEST)).decode(errors="replace").strip()
+        said = b"".join(objects.read(key, 0, _LONGEST)).decode(errors="replace").strip()
     except NotFound:
         return None
     ident, _, number = said.rpartition(" ")
     return _Mark(ident, int(number)) if number.isdecimal() else _Mark(said, 0)
 
 
-def _note(objects: ObjectStore, mark: _Mark) -> None:
-    there = objects.find(HIGH_WATER)
+def _note(sweeper: Sweeper, mark: _Mark) -> None:
+    objects, key = sweeper.objects, sweeper.rules.high_water
+    there = objects.find(key)
     body = f"{mark.ident} {mark.number}\n".encode()
     over = None if there is None else there.etag
     try:
-        objects.put(HIGH_WATER, body, content_type="text/plain", upload_id="sluice", over=over)
+        objects.put(key, body, content_type="text/plain", upload_id="sluice", over=over)
     except KeyTaken:  # somebody else notes it: the next run looks again
         log.info("high_water_taken", extra={"number": mark.number})

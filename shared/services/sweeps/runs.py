@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from shared.model import naming
 from shared.ports import Board, Clock, Dispatcher, ObjectStore, Staging
 from shared.records import Records
 from shared.services.direct import DirectService
@@ -47,6 +48,7 @@ class SweepRules:
     stuck: timedelta = timedelta(minutes=5)
     reread_bytes: int = 10 * 1024**3
     staging_prefix: str | None = None
+    high_water: str = naming.high_water(".staging/")  # a key of the bucket
 
 
 @dataclass(frozen=True, slots=True)
