@@ -1,5 +1,6 @@
 """Fixtures everyone needs: servers for the whole session, names of one's own in each for a test."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,11 @@ pytest_plugins = ["tests.support.fixtures", "tests.support.clients"]
 # A busy host is no reason to fail; what takes long is seen in the durations.
 settings.register_profile("sluice", deadline=None, max_examples=60)
 settings.load_profile("sluice")
+
+
+# What runs in the background ignores Ctrl-C, and so would all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -152,13 +152,14 @@ def test_a_run_that_was_stopped_is_gone_on_with(
     assert imported(copy, tmp_path, tenant)[0] == 0
     written(tmp_path, range(FEW, MANY))
     before = set(copy.staging.glob("*/*/*"))
-    with (
-        copy.paused("worker"),  # so that nothing of this ends before the signal is there
-        begun(copy, tmp_path, tenant, "--parallel", "4") as running,
-    ):
-        eventually(lambda: len(set(copy.staging.glob("*/*/*")) - before) == 4, timeout=60)
-        running.send_signal(death)
-        _, errors = running.communicate(timeout=_SECONDS)
+    with copy.paused("worker"):  # so that nothing of this ends before the signal is there
+        running = begun(copy, tmp_path, tenant, "--parallel", "4")
+        try:
+            eventually(lambda: len(set(copy.staging.glob("*/*/*")) - before) == 4, timeout=60)
+            running.send_signal(death)
+            _, errors = running.communicate(timeout=_SECONDS)
+        finally:
+            running.kill()
     assert running.returncode == (-9 if death is signal.SIGKILL else 130)
     assert "Traceback" not in errors
 
