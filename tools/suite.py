@@ -1,4 +1,4 @@
-"""The whole suite: what waits much, in two processes at once; then the drills, which measure."""
+"""The whole suite: what waits much, in two processes at once; then what measures, by itself."""
 
 import os
 import secrets
@@ -6,8 +6,11 @@ import subprocess
 import sys
 from typing import Final
 
-DRILLS: Final = "tests/drills"
-RUNS: Final = (("-n", "2", "--dist", "loadfile", f"--ignore={DRILLS}"), (DRILLS,))
+MEASURE: Final = ("tests/drills", "tests/integration/test_slow_clients.py")
+RUNS: Final = (
+    ("-n", "2", "--dist", "loadfile", *(f"--ignore={each}" for each in MEASURE)),
+    MEASURE,
+)
 
 
 def main() -> int:
