@@ -77,8 +77,8 @@ class Books:
         pages = self.stack.s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.stack.env["S3_BUCKET_NAME"], Prefix=prefix
         )
-        keys = frozenset(each["Key"] for page in pages for each in page.get("Contents", []))
-        return keys - {".sluice-high-water"}
+        keys = (each["Key"] for page in pages for each in page.get("Contents", []))
+        return frozenset(key for key in keys if not key.startswith(".sluice-high-water/"))
 
     def strays(self) -> list[str]:
         """Return what the store has that no row knows, or lacks, once no job runs any more."""
