@@ -35,7 +35,6 @@ def test_of_many_who_race_one_wins_and_nothing_is_lost_or_doubled(
     [
         ("quota-not-asked", races.sixty_four_open_at_the_quota),
         ("offsets-not-compared", races.streams_append_at_one_offset),
-        ("offsets-not-compared", races_ways.streams_go_on_at_one_address),
         ("doubles-not-seen", races.fifty_send_the_same_chunk),
         ("keys-not-remembered", races.eight_open_with_one_key),
         ("states-not-asked", races.twenty_complete),
