@@ -1,16 +1,20 @@
 """Whether the bucket is there: to a HEAD, which has no body, a lost bucket is a missing object."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
-from shared.errors import AccessDenied, NotFound, Unavailable
+from shared.errors import AccessDenied
 
 _GOOD_SECONDS: Final = 2.0
 
 
 class SeenBucket:
-    """Asks for the bucket when something is missing, unless it was there a moment ago."""
+    """Asks for the bucket when something is missing, unless it was there a moment ago.
+
+    `ask` raises `Unavailable` where it is not there.
+    """
 
     def __init__(self, ask: Callable[[], object]) -> None:
         self._ask = ask
@@ -20,10 +24,6 @@ class SeenBucket:
         """Raise `Unavailable` where it is the bucket that is not there."""
         if monotonic() < self._good_until:
             return
-        try:
+        with suppress(AccessDenied):  # there is one
             self._ask()
-        except NotFound as error:
-            raise Unavailable("objects", "The bucket does not exist.") from error
-        except AccessDenied:
-            pass  # there is one
         self._good_until = monotonic() + _GOOD_SECONDS

@@ -15,7 +15,7 @@ from shared.adapters.digests_s3 import bare, expected
 from shared.adapters.objects_s3_copies import COPIED_AT_ONCE, S3Copies
 from shared.adapters.objects_s3_direct import S3Direct
 from shared.adapters.objects_s3_joins import S3Joins
-from shared.errors import KeyTaken, NotFound, Unavailable
+from shared.errors import KeyTaken
 from shared.model.naming import HIGH_WATER
 from shared.model.stored import UPLOAD_ID, OpenMultipart, StoredObject, Written
 
@@ -87,10 +87,7 @@ class S3Objects(S3Copies, S3Direct, S3Joins):
         return self.url(key) if self._acls.are_honoured() else None
 
     def check(self) -> None:
-        try:
-            self._ask_for_bucket()
-        except NotFound as error:
-            raise Unavailable("objects", "The bucket does not exist.") from error
+        self._ask_for_bucket()
 
     def make_bucket(self, origins: Sequence[str]) -> None:
         """Make the bucket unless it is there, and let browsers of `origins` use it."""

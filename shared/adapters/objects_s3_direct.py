@@ -34,9 +34,8 @@ class S3Direct(S3Writes):
         said = {} if content_type is None else {"Content-Type": content_type}
         fields: dict[str, str] = {**said, "success_action_status": "201"}
         conditions: list[Any] = [{name: text} for name, text in fields.items()]
-        self._signed(
-            "put_object", key, lifetime
-        )  # says if there are no credentials, as forms don't
+        # Says if there are no credentials, as forms don't.
+        self._signed("put_object", key, lifetime)
         with translated(key):
             signed = self._signer.generate_presigned_post(
                 self._place.bucket,

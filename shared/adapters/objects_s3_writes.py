@@ -207,8 +207,12 @@ class S3Writes:
             return None
 
     def _ask_for_bucket(self) -> None:
-        with self._asking(self._place.bucket):
-            self._client.head_bucket(Bucket=self._place.bucket)
+        """Raise `Unavailable`, `AccessDenied` among them, unless the bucket is there."""
+        try:
+            with self._asking(self._place.bucket):
+                self._client.head_bucket(Bucket=self._place.bucket)
+        except NotFound as error:
+            raise Unavailable("objects", "The bucket does not exist.") from error
 
     def _write(self, key: str, write: Any, over: str | None) -> str:
         condition, said = ("IfNoneMatch", "*") if over is None else ("IfMatch", f'"{over}"')

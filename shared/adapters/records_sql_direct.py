@@ -82,18 +82,17 @@ class SqlDirectRows:
     def growing(self, after: str, limit: int) -> list[tuple[Upload, Direct]]:
         is_open = and_(uploads.c.state == UploadState.RECEIVING, uploads.c.size.is_(None))
         statement = (
-            select(direct.c.upload_id)
+            select(direct)
             .join(uploads, _here())
             .where(is_open, direct.c.multipart_id.is_not(None), direct.c.upload_id > after)
             .order_by(direct.c.upload_id)
             .limit(limit)
         )
-        ids = list(self._connection.execute(statement).scalars())
-        found = self._connection.execute(select(uploads).where(uploads.c.id.in_(ids))).mappings()
+        page = [value(row, Direct) for row in self._connection.execute(statement).mappings()]
+        these = uploads.c.id.in_([each.upload_id for each in page])
+        found = self._connection.execute(select(uploads).where(these)).mappings()
         by_id = {row["id"]: upload_of(row) for row in found}
-        rows = self._connection.execute(select(direct).where(direct.c.upload_id.in_(ids)))
-        known = {row["upload_id"]: value(row, Direct) for row in rows.mappings()}
-        return [(by_id[each], known[each]) for each in ids if each in by_id and each in known]
+        return [(by_id[each.upload_id], each) for each in page if each.upload_id in by_id]
 
     def over(self, keys: Sequence[str]) -> list[str]:
         is_over = ~exists().where(_here(), is_alive())
