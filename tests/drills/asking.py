@@ -1,9 +1,7 @@
-"""The requests of a story's client, and the ledger of what it was told."""
+"""The requests of a story's client; those by a grant are in `granted`."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final, cast
 
 from shared.errors import NotFound
@@ -11,13 +9,13 @@ from shared.model.caller import Caller, Scope
 from shared.model.layout import Layout
 from shared.model.lifecycle import JobState
 from shared.model.upload import NewUpload, Transfer
-from shared.ports import Answer
 from shared.services.copies import NewCopy
 from shared.services.joining import Parts
 from shared.wiring import Services
+from tests.drills import granted
 from tests.drills.kinds import Kind
 from tests.drills.load import digest, pieces
-from tests.drills.ports import DELIVERED
+from tests.drills.told import Told
 from tests.support.straight import StraightObjects
 from tests.support.streams import append
 from tests.support.workshop import Bytes
@@ -27,38 +25,8 @@ CALLER: Final = Caller(
 )
 _KEY: Final = "drilled"
 _BARE: Final = Layout("{name}")
-_OPENING: Final = ("open", "submit", "begin", "join")
+_OPENING: Final = ("open", "submit", "begin", "join", "start", "form")
 _BASE: Final = -1  # the seed of what is replaced
-
-
-@dataclass(frozen=True)
-class Told:
-    """The ledger of one story: lines of JSON in the order they became true."""
-
-    path: Path
-
-    def write(self, what: str, **facts: Any) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps({"what": what, **facts}) + "\n")
-
-    def lines(self, what: str) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        said = [json.loads(line) for line in self.path.read_text().splitlines()]
-        return [each for each in said if each["what"] == what]
-
-    def answers(self) -> dict[str, dict[str, Any]]:
-        return {each["operation"]: each for each in self.lines("answered")}
-
-    def send(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-        """Be the receiver of webhooks."""
-        del url, body
-        self.write("heard", event=headers["webhook-id"])
-        return DELIVERED
-
-    def refuse(self, url: str) -> str | None:
-        del url
-        return None
 
 
 @dataclass(frozen=True)
@@ -69,6 +37,7 @@ class Client:
     content: bytes
     services: Services
     told: Told
+    caller: Caller = CALLER
 
     def ask(self, operation: str) -> None:
         """Send one request; raises what refuses it."""
@@ -113,19 +82,19 @@ class Client:
     def _send(self, which: str) -> dict[str, Any]:
         """Ask for a link, and send to the store what it is for."""
         number = int(which)
-        (target,) = self.services.targets.sign(CALLER, self._there(), numbers=[number]).targets
+        (target,) = self.services.targets.sign(CALLER, self.there(), numbers=[number]).targets
         body = self.piece(number) if self.kind.has_parts else self.content
-        self._store.take(target.url, body)
+        self.store.take(target.url, body)
         return {"length": len(body), "url": target.url}
 
     def _spoil(self, which: str) -> dict[str, Any]:
         """Send other bytes with a link that still works, after what was sent is sealed."""
         del which
-        self._store.take(self.told.answers()["send-0"]["url"], self.content[::-1])
+        self.store.take(self.told.answers()["send-0"]["url"], self.content[::-1])
         return {}
 
     @property
-    def _store(self) -> StraightObjects:
+    def store(self) -> StraightObjects:
         return cast("StraightObjects", self.services.objects)
 
     def _base(self, which: str) -> dict[str, Any]:
@@ -140,15 +109,15 @@ class Client:
     def _put(self, which: str) -> dict[str, Any]:
         number = int(which)
         body = Bytes(self.piece(number))
-        receipt = self.services.chunks.put(CALLER, self._there(), number, body, None)
+        receipt = self.services.chunks.put(CALLER, self.there(), number, body, None)
         return {"length": receipt.length}
 
     def _append(self, which: str) -> dict[str, Any]:
         """Ask how far the stream came, and go on from there."""
-        there = self.services.uploads.status(CALLER, self._there()).upload.received
+        there = self.services.uploads.status(CALLER, self.there()).upload.received
         body = self.content[there : (int(which) + 1) * self.kind.chunk_size]
         if body:
-            append(self.services, CALLER, self._there(), there, Bytes(body))
+            append(self.services, CALLER, self.there(), there, Bytes(body))
         return {"received": there + len(body)}
 
     def _begin(self, which: str) -> dict[str, Any]:
@@ -160,7 +129,7 @@ class Client:
 
     def _patch(self, which: str) -> dict[str, Any]:
         """Ask for the offset and go on from there; a client that finds all there is content."""
-        upload = self.services.uploads.status(CALLER, self._there()).upload
+        upload = self.services.uploads.status(CALLER, self.there()).upload
         there = upload.received
         body = self.content[there : (int(which) + 1) * self.kind.chunk_size]
         if body:
@@ -182,7 +151,7 @@ class Client:
 
     def _complete(self, which: str) -> dict[str, Any]:
         del which
-        return {"job_id": self.services.uploads.complete(CALLER, self._there()).id}
+        return {"job_id": self.services.uploads.complete(CALLER, self.there()).id}
 
     def _submit(self, which: str) -> dict[str, Any]:
         del which
@@ -194,20 +163,20 @@ class Client:
 
     def _cancel(self, which: str) -> dict[str, Any]:
         del which
-        self.services.uploads.cancel(CALLER, self._there())
+        self.services.uploads.cancel(CALLER, self.there())
         return {}
 
     def _delete(self, which: str) -> dict[str, Any]:
         """Delete the file once its job has succeeded, which is when a client knows of it."""
         del which
-        job = self.services.uploads.status(CALLER, self._there()).job
+        job = self.services.uploads.status(CALLER, self.there()).job
         assert job is not None
         if job.state is not JobState.SUCCEEDED:
             raise NotFound("file")
         was_tried = bool(self.told.lines("deleting"))
         self.told.write("deleting")
         try:
-            self.services.files.delete(CALLER, self._there(), hard=True)
+            self.services.files.delete(CALLER, self.there(), hard=True)
         except NotFound:
             if not was_tried:
                 raise  # nobody can have deleted it before
@@ -216,15 +185,15 @@ class Client:
     def _copy(self, which: str) -> dict[str, Any]:
         """Copy the file once its job has succeeded; each repeat may make another copy."""
         del which
-        job = self.services.uploads.status(CALLER, self._there()).job
+        job = self.services.uploads.status(CALLER, self.there()).job
         assert job is not None
         if job.state is not JobState.SUCCEEDED:
             raise NotFound("file")
         self.told.write("copying")
-        made = self.services.copies.copy(CALLER, self._there(), NewCopy(filename="again.png"))
+        made = self.services.copies.copy(CALLER, self.there(), NewCopy(filename="again.png"))
         return {"file_id": made.id}
 
-    def _there(self) -> str:
+    def there(self) -> str:
         upload_id = self.upload_id
         assert upload_id is not None
         return upload_id
@@ -246,4 +215,5 @@ _REQUESTS: Final[Mapping[str, Callable[[Client, str], dict[str, Any]]]] = {
     "cancel": Client._cancel,
     "delete": Client._delete,
     "copy": Client._copy,
+    **granted.REQUESTS,
 }

@@ -111,9 +111,9 @@ def recover(scene: Scene) -> Iterator[str]:
         verb = operation.partition("-")[0]
         if operation in {"sweep", "ring"}:
             continue
-        if verb == "adopt":
+        if verb in {"adopt", "weigh"}:
             let_time_pass(scene.factory)
-            scene.adopt()
+            (scene.adopt if verb == "adopt" else scene.weigh)()
         elif verb in {"work", "ring"}:
             yield from _reconciled(scene)
         elif operation not in scene.told.answers():

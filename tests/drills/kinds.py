@@ -41,6 +41,11 @@ class Kind:
         return "begin" in self.operations or self.parts > 0
 
     @property
+    def is_granted(self) -> bool:
+        """Say whether it comes by a grant: a repeat opens another upload there, too."""
+        return "grant" in self.operations
+
+    @property
     def parts(self) -> int:
         return sum(each.startswith("part-") for each in self.operations)
 
@@ -59,6 +64,8 @@ class Kind:
 
 
 _PUTS: Final = ("put-1", "put-0", "put-2")
+_STARTED: Final = ("grant", "start", "piece-1", "piece-0")
+_POSTED: Final = ("grant", "form", "post")
 _LARGE: Final = PART_BYTES + 10_001
 KINDS: Final[dict[str, Kind]] = {
     kind.name: kind
@@ -117,5 +124,32 @@ KINDS: Final[dict[str, Kind]] = {
             is_direct=True,
         ),
         Kind("adopted", ("open", "send-0", "adopt", *_AFTER), "photo.png", is_direct=True),
+        Kind(
+            "unsized",
+            (*_STARTED, "piece-2", "finish", *_AFTER),
+            chunk_size=_LARGE,
+            is_direct=True,
+        ),
+        Kind("formed", (*_POSTED, "adopt", *_AFTER), is_direct=True),
+        Kind(
+            "revoked",
+            (*_STARTED, "revoke", "late", "sweep"),
+            chunk_size=_LARGE,
+            is_file=False,
+            is_direct=True,
+        ),
+        Kind(
+            "withdrawn",
+            (*_POSTED, "revoke", "adopt", "sweep", "late"),
+            is_file=False,
+            is_direct=True,
+        ),
+        Kind(
+            "weighed",
+            (*_STARTED, "weigh", "sweep"),
+            chunk_size=_LARGE,
+            is_file=False,
+            is_direct=True,
+        ),
     )
 }

@@ -166,6 +166,19 @@ def let_time_pass(factory: Factory) -> None:
             connection.execute(text(sooner))
 
 
+def let_expire(factory: Factory, *, but: str | None) -> None:
+    """Let the time of all open uploads be over, but of this one."""
+    over = "UPDATE uploads SET expires_at = 0 WHERE state = 'receiving' AND id != :but"
+    with factory.records._engine.begin() as connection:
+        connection.execute(text(over), {"but": but or ""})
+
+
+def limit_room(factory: Factory, *, to: int) -> None:
+    """Let every tenant have this many bytes, whatever it has begun to send."""
+    with factory.records._engine.begin() as connection:
+        connection.execute(text("UPDATE quotas SET limit_bytes = :most"), {"most": to})
+
+
 _TWO_DAYS: Final = 2 * 24 * 3600 * 1000  # in ms, as the database counts
 _TIMES: Final = (
     ("jobs", "due_at"),

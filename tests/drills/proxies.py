@@ -9,7 +9,17 @@ from tests.drills.faults import AFTER, BEFORE, Faults
 
 # No calls of ours that go out.
 _PURE: Final = frozenset(
-    {"url", "presign", "check", "free_bytes", "refuse", "sign_put", "sign_part", "take"}
+    {
+        "url",
+        "presign",
+        "check",
+        "free_bytes",
+        "refuse",
+        "sign_put",
+        "sign_part",
+        "sign_form",
+        "take",
+    }
 )
 _STREAMS: Final = frozenset(
     {

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from tests.drills import sabotages_bytes, sabotages_replacements
+from tests.drills import sabotages_bytes, sabotages_grants, sabotages_replacements
 from tests.drills import sabotages_jobs as jobs
 from tests.drills import sabotages_parts as parts
 
@@ -26,6 +26,7 @@ SABOTAGES: Final[dict[str, Callable[[], None]]] = {
     "sealed-afterwards": jobs.sealed_afterwards,
     **sabotages_bytes.SABOTAGES,
     **sabotages_replacements.SABOTAGES,
+    **sabotages_grants.SABOTAGES,
     "no-verification": parts.no_verification,
     "outage-costs-an-attempt": parts.outage_costs_an_attempt,
     "repeats-blindly": parts.repeats_blindly,

@@ -9,18 +9,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from tests.drills.asking import Client, Told
+from tests.drills.asking import Client
 from tests.drills.faults import ONCE, Faults
 from tests.drills.ground import disks
 from tests.drills.kinds import Kind
-from tests.drills.ports import Hurry, Redis, let_time_pass, on_ports
+from tests.drills.ports import Hurry, Redis, let_expire, let_time_pass, limit_room, on_ports
 from tests.drills.proxies import Watched, WatchedRecords
+from tests.drills.told import Told
 from tests.support.factory import Factory
 from worker.processing import Processing
 
-_WORKERS: Final = frozenset({"work", "ring", "sweep", "adopt"})
+_WORKERS: Final = frozenset({"work", "ring", "sweep", "adopt", "weigh"})
 _SWEEPS: Final = ("staging-orphans", "replacements", "deletions", "object-orphans", "multiparts")
 _LEFTOVERS: Final = "direct-leftovers"
+_EXPIRED: Final = "expired-uploads"
 _TRIES: Final = 3
 
 
@@ -95,9 +97,20 @@ class Scene:
         """Look for what lies in the store and was never said to be complete."""
         self.factory.services.adoption.round()
 
+    def weigh(self) -> None:
+        """Look at what grows, when there is no room for it any more."""
+        limit_room(self.factory, to=1)
+        self.factory.services.adoption.round()
+
     def sweep(self) -> bool:
-        """Run the sweeps; say whether one of them waits to see something a second time."""
+        """Run the sweeps; say whether one of them waits to see something a second time.
+
+        What came by a grant and its client never heard of has expired by then.
+        """
         names = (_LEFTOVERS, *_SWEEPS) if self.kind.is_direct else _SWEEPS
+        if self.kind.is_granted:
+            let_expire(self.factory, but=self.client.upload_id)
+            names = (_EXPIRED, *names)
         results = [self.factory.services.sweeps.run(name) for name in names]
         return any(result.get("waiting") for result in results)
 
@@ -116,6 +129,7 @@ def elsewhere(scene: Scene, calm: Scene) -> dict[str, Callable[[], object]]:
     def zombie() -> None:
         waiting = scene.redis.bell.delivered
         let_time_pass(scene.factory)
+        calm.told.write("passed")
         if scene.operation.startswith("work"):
             calm.process(job(), "second")
         elif scene.operation.startswith("ring"):
@@ -157,4 +171,5 @@ _WORKS: Final[Mapping[str, Callable[[Scene], object]]] = {
     "ring": Scene.ring,
     "sweep": Scene.sweep,
     "adopt": Scene.adopt,
+    "weigh": Scene.weigh,
 }

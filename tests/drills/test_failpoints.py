@@ -27,6 +27,11 @@ TEETH = [
     ("own-object-not-known", "retouched/work:objects.put#4/after/dup/once", "I7"),
     ("replaced-room-kept", "replaced/work:objects.complete_multipart#1/after/exit/once", "I8"),
     ("old-thumbnails-kept", "retouched/work:objects.put#*/after/exit/once", "I3"),
+    ("objects-left", "unsized/start:objects.begin_parts#1/after/exit/once", "I3"),
+    ("nobody-adopts", "formed/post:client.post#1/after/exit/once", "I5"),
+    ("revoked-in-two-steps", "revoked/revoke:records.commit#1/after/exit/once", "I5"),
+    ("links-not-noted", "withdrawn/late:client.late#1/after/exit/once", "I3"),
+    ("nobody-weighs", "weighed/weigh:worker.weigh#1/after/exit/once", "I5"),
     ("unfenced", "text/work:records.begin#3/before/robbed/once", "I10"),
 ]
 

@@ -9,6 +9,7 @@ from shared.model.direct import Direct
 from shared.model.lifecycle import JobState, UploadState
 from shared.model.upload import Upload
 from shared.ports import ObjectStore
+from tests.drills.granted import pieces_of
 from tests.drills.invariants import Judge
 from tests.drills.ledger import Entry
 from tests.drills.load import digest
@@ -22,12 +23,18 @@ _ENDS: Final = {
     "spoiled": JobState.REJECTED,
     "cancelled": None,
     "recalled": JobState.CANCELLED,
+    "revoked": None,
+    "withdrawn": None,
+    "weighed": None,
 }
 _SAID: Final = {
     "wrong": ["file.rejected"],
     "spoiled": ["file.rejected"],
     "cancelled": [],
     "recalled": [],
+    "revoked": [],
+    "withdrawn": [],
+    "weighed": [],
     "deleted": ["file.deleted", "file.ready"],
     "replaced": ["file.deleted", "file.ready", "file.ready"],
     "retouched": ["file.deleted", "file.ready", "file.ready"],
@@ -82,9 +89,12 @@ def staged(scene: Scene) -> Iterator[str]:
 
 def _not_sent(scene: Scene, upload: Upload, direct: Direct) -> Iterator[str]:
     """I1 of what never passed us: what was sealed lies in the store, the very bytes."""
-    if upload.state is UploadState.RECEIVING or "spoil" in scene.told.answers():
-        return
     objects = scene.factory.objects
+    if upload.state is UploadState.RECEIVING:
+        yield from _parts_lost(scene, direct)
+        return
+    if "spoil" in scene.told.answers():
+        return
     try:
         there = b"".join(objects.read(direct.key, 0, upload.received, etag=direct.etag))
     except AppError as error:
@@ -92,6 +102,21 @@ def _not_sent(scene: Scene, upload: Upload, direct: Direct) -> Iterator[str]:
         return
     if there != scene.client.content:
         yield f"I1: what was sealed of {upload.id} is not what was sent"
+
+
+def _parts_lost(scene: Scene, direct: Direct) -> Iterator[str]:
+    """I1 of what is not sealed yet: parts that the store has acknowledged are there, or are joined."""
+    store = scene.factory.services.unsized.direct.store
+    sent = pieces_of(scene.client)
+    if not sent or direct.multipart_id is None or scene.factory.objects.find(direct.key):
+        return
+    try:
+        there = {part.number: part.etag for part in store.parts(direct.key, direct.multipart_id)}
+    except NotFound:
+        there = {}
+    for number in sorted(sent):
+        if there.get(number) != sent[number]:
+            yield f"I1: part {number} was acknowledged and is not in the store"
 
 
 def _not_kept(scene: Scene, upload: Upload, by_number: dict[int, bytes]) -> Iterator[str]:
@@ -125,7 +150,7 @@ def _entry(scene: Scene) -> Entry:
     entry = Entry(scene.kind.name, digest(client.content), len(client.content), client.upload_id)
     entry.chunks = {int(each[4:]) for each in answers if each.startswith("put-")}
     last = "send-0" if scene.kind.is_adopted else "complete"
-    entry.sealed = bool(answers.keys() & {last, "submit", "patch-1", "join"})
+    entry.sealed = bool(answers.keys() & {last, "submit", "patch-1", "join", "finish", "post"})
     entry.cancelled = not scene.kind.is_file
     return entry
 
@@ -158,11 +183,28 @@ def _ends(scene: Scene, judge: PortJudge) -> Iterator[str]:
         yield "I1: a copy was acknowledged and is not there"
     if len(copies) > tries or {row["sha256"] for row in files} - {digest(scene.client.content)}:
         yield f"I2: {len(copies)} copies of {tries} requests, or of something else"
+    if kind.is_granted:
+        yield from _granted(scene, judge)
+        return
     # What a client never heard of waits until it expires.
     some = " WHERE state NOT IN ('receiving', 'joined')" if kind.opens_anew else ""
     uploads = judge.rows(f"SELECT id FROM uploads{some}")  # noqa: S608  # from here
     if len(uploads) != count:
         yield f"I2: {len(uploads)} uploads of {count} requests"
+
+
+def _granted(scene: Scene, judge: PortJudge) -> Iterator[str]:
+    """I2 and I5 of what came by a grant: its upload ended so, and all that nobody heard of."""
+    end = UploadState.READY if scene.kind.is_file else UploadState.CANCELLED
+    states = {row["id"]: row["state"] for row in judge.rows("SELECT id, state FROM uploads")}
+    if states.pop(scene.client.upload_id or "", None) != end:
+        yield f"I5: the upload is not {end}"
+    for upload_id, state in states.items():
+        if state not in {UploadState.EXPIRED, UploadState.CANCELLED}:
+            yield f"I2: {upload_id}, which nobody heard of, is {state}"
+    revoked = scene.told.answers().get("revoke", {}).get("grant_id")
+    if revoked in {row["id"] for row in judge.rows("SELECT id FROM grants")}:
+        yield "I5: the grant was revoked and is in force"
 
 
 def _copies(judge: PortJudge) -> list[str]:

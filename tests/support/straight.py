@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.objects_disk_folders import keys_below
-from shared.errors import NotFound
+from shared.errors import NotFound, TooLarge
 from shared.model.direct import Form
 from shared.model.stored import PartSeen, StoredObject
 
@@ -19,16 +19,18 @@ _NOBODY: Final = ""  # a client's object says of no upload that it is its
 class StraightObjects(DiskObjects):
     """Its links are words for `take`. What is sent again lies there in place of what was."""
 
-    def take(self, link: str, body: bytes) -> None:
-        """Store what a client sends to a link."""
-        kind, multipart_id, number, key = link.split(":", 3)
+    def take(self, link: str, body: bytes) -> str:
+        """Store what a client sends to a link, or to a form's address and key; return its ETag."""
+        kind, first, second, key = link.split(":", 3)
         if kind == "part":
-            self._known(multipart_id)
-            self._sent(multipart_id, int(number)).write_bytes(body)
-            return
+            self._known(first)
+            self._sent(first, int(second)).write_bytes(body)
+            return _md5(body)
+        if kind == "form" and not int(first) <= len(body) <= int(second):
+            raise TooLarge("The form is for another size.", limit=int(second))
         there = self.find(key)
         over = None if there is None else there.etag
-        self.put(key, body, content_type="application/x-sent", upload_id=_NOBODY, over=over)
+        return self.put(key, body, content_type="application/x-sent", upload_id=_NOBODY, over=over)
 
     def sign_put(
         self, key: str, lifetime: timedelta, *, size: int | None, content_type: str | None
@@ -39,7 +41,8 @@ class StraightObjects(DiskObjects):
     def sign_form(
         self, key: str, lifetime: timedelta, *, least: int, most: int, content_type: str | None
     ) -> Form:
-        raise NotImplementedError  # no story sends a form
+        del lifetime, content_type
+        return Form(f"form:{least}:{most}:", {"key": key})
 
     def begin_parts(self, key: str, *, content_type: str | None) -> str:
         return self.begin_multipart(key, content_type=content_type or "", upload_id=_NOBODY)
