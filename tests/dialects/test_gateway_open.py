@@ -18,8 +18,9 @@ from tests.drills.storms import Storm, storm_before
 from tests.support import weather
 from tests.support.api import Api
 from tests.support.examples import Desk
+from tests.support.quick import a_quick_stack
 from tests.support.samples import picture
-from tests.support.stack import Stack, a_stack
+from tests.support.stack import Stack
 from tests.support.waiting import eventually
 from tests.support.weather import Weather, weather_before
 
@@ -114,7 +115,7 @@ def sky(s3_place: S3Place) -> Iterator[Weather]:
 @pytest.fixture(scope="module")
 def open_stack(sky: Weather) -> Iterator[Stack]:
     """A copy that serves guests, as the document's services did; its store is behind weather."""
-    with a_stack(
+    with a_quick_stack(
         GATEWAY_ALLOW_ANONYMOUS="true",
         ADOPT_SECONDS="1",
         LOG_LEVEL="DEBUG",

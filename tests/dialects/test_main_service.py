@@ -24,9 +24,10 @@ from tests.dialects.sessions import (
     stored,
 )
 from tests.support.api import Api
+from tests.support.quick import a_quick_stack
 from tests.support.receiver import Call, Handler, Receiver, a_receiver, answer
 from tests.support.samples import mp3, pdf, picture
-from tests.support.stack import Stack, a_stack
+from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 ISSUER: Final = "hayula_main_service"
@@ -57,7 +58,7 @@ def chunk_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(receiver: Receiver, chunk_path: Path) -> Iterator[Stack]:
     """A copy with the document's settings, its key in one line as `.env` files have it."""
-    with a_stack(
+    with a_quick_stack(
         STORAGE_BACKEND="local",
         LOCAL_TEMP_CHUNK_PATH=str(chunk_path),
         MAIN_SERVICE_JWT_PUBLIC_KEY=PEM.replace("\n", "\\n"),

@@ -12,8 +12,8 @@ from typing import Final
 import psutil
 
 from tests.drills.load import Work
-from tests.drills.restless import SECOND
 from tests.drills.rig import Rig, embedded_in, environment_of
+from tests.support.restless import SECOND
 from tests.support.servers import running
 from tests.support.stack import ROOT
 from tests.support.waiting import eventually

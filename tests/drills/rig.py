@@ -7,28 +7,24 @@ with a_rig(folder, seed) as rig:
     assert rig.verdict().breaches == []
 """
 
-import atexit
 import random
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import psutil
 from sqlalchemy import create_engine
 
-from shared.adapters.migrate import migrate
 from tests.drills.invariants import Checker, Verdict
 from tests.drills.ledger import Ledger
 from tests.drills.load import Clients
 from tests.drills.nights import two_nights
-from tests.drills.restless import DATABASE, SECOND, WITHOUT
-from tests.support.stack import ROOT, Stack, a_stack
+from tests.support.quick import ASIDE, a_quick_stack
+from tests.support.restless import SECOND
+from tests.support.stack import ROOT, Stack
 from tests.support.waiting import eventually
 from tools import credentials
 from tools.data_folder import DataFolder
@@ -38,8 +34,6 @@ LEASE_SECONDS: Final = 4.0
 RECONCILE_SECONDS: Final = 1.0
 # Every claim may wait for the lease of the one before, and for two rounds of the reconciler.
 SETTLE_SECONDS: Final = 3 * (2 * LEASE_SECONDS + 2 * RECONCILE_SECONDS) + 15
-# Nobody looks at these; nor is the power cut, so that the store need not sync.
-ASIDE: Final = ("beat", "flower", "s3-sync")
 _HURRY: Final = {
     "LEASE_SECONDS": str(LEASE_SECONDS),
     "HEARTBEAT_SECONDS": "1",
@@ -102,8 +96,7 @@ def a_rig(
     """
     path = f"{ROOT / 'tests/drills/sabotage'}:{ROOT}"
     broken = {} if sabotage is None else {"SLUICE_SABOTAGE": sabotage, "PYTHONPATH": path}
-    settings |= {WITHOUT: ",".join(without), DATABASE: str(_migrated())}
-    with a_stack("tests.drills.restless", **{**_HURRY, **broken, **settings}) as stack:
+    with a_quick_stack(without, **{**_HURRY, **broken, **settings}) as stack:
         # What `./run env` would say, which takes a second.
         stack.env = {**_OPEN_TOKENS, **environment_of(stack, embedded_in(stack))}
         ledger = Ledger(folder / "ledger.jsonl")
@@ -119,16 +112,6 @@ def a_rig(
         finally:
             engine.dispose()
             ledger.close()
-            stack._supervisor.terminate()  # the stop that follows is the second, which kills
-
-
-@lru_cache(maxsize=1)
-def _migrated() -> Path:
-    """Return a database with all tables, from which each copy has its own."""
-    folder = Path(tempfile.mkdtemp(prefix="sluice-migrated-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    migrate(f"sqlite:///{folder / 'sluice.db'}")
-    return folder / "sluice.db"
 
 
 def embedded_in(stack: Stack) -> Embedded:

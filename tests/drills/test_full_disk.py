@@ -12,9 +12,9 @@ import requests
 from redis import Redis, RedisError
 
 from tests.drills.ballast import bytes_filled, free_bytes, inodes_filled
-from tests.drills.restless import SECOND
 from tests.drills.rig import Rig, a_rig
 from tests.drills.witness import Witness, witnessed
+from tests.support.restless import SECOND
 from tests.support.small_disk import a_small_disk
 from tests.support.waiting import eventually
 

@@ -11,10 +11,11 @@ import pytest
 from tests.drills.fleet import keeping_up, starts, told_to_stop, wait_until_back
 from tests.drills.halves import SIZE, half_sent
 from tests.drills.load import Work, meanwhile
-from tests.drills.restless import SECOND
-from tests.drills.rig import ASIDE, Rig, a_rig
+from tests.drills.rig import Rig, a_rig
 from tests.drills.timeline import in_words, judged, waits
 from tests.support.api import Api
+from tests.support.quick import ASIDE
+from tests.support.restless import SECOND
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(1800)

@@ -14,11 +14,12 @@ from standardwebhooks.webhooks import Webhook
 
 from tests.drills.fleet import Toll, keeping_up
 from tests.drills.load import meanwhile
-from tests.drills.restless import SECOND
-from tests.drills.rig import ASIDE, Rig, a_rig
+from tests.drills.rig import Rig, a_rig
 from tests.drills.timeline import in_words, percentile
 from tests.support.api import Api, answered
+from tests.support.quick import ASIDE
 from tests.support.receiver import Call, Handler, Receiver, Reply, a_receiver, answer, hangs
+from tests.support.restless import SECOND
 from tests.support.servers import free_port
 from tests.support.waiting import eventually
 

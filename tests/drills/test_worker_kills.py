@@ -9,11 +9,12 @@ import pytest
 from tests.drills.fleet import Toll, keeping_up
 from tests.drills.ledger import Entry
 from tests.drills.load import Poller, meanwhile
-from tests.drills.restless import SECOND
-from tests.drills.rig import ASIDE, LEASE_SECONDS, RECONCILE_SECONDS, Rig, a_rig
+from tests.drills.rig import LEASE_SECONDS, RECONCILE_SECONDS, Rig, a_rig
 from tests.drills.sabotages_jobs import POISONED
 from tests.drills.timeline import in_words, judged, percentile, recoveries, waits
 from tests.support.api import Api, Body
+from tests.support.quick import ASIDE
+from tests.support.restless import SECOND
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(3600)
@@ -33,7 +34,7 @@ ATTEMPT_SECONDS = 2 + 2 * 0.5 + 1
 def test_no_kill_of_a_worker_loses_or_doubles_a_file(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
-    uploads, children, groups, published = (3000, 200, 60, 40) if is_long else (60, 6, 2, 1)
+    uploads, children, groups, published = (3000, 200, 60, 40) if is_long else (30, 4, 1, 1)
     alone = 40 if is_long else 2
     haste = 1.0 if is_long else 0.7
     without = ("worker-io", *ASIDE)

@@ -9,8 +9,9 @@ import pytest
 from tests.support import servers
 from tests.support.api import Api, answered
 from tests.support.frost import frozen, postgresql_at
+from tests.support.quick import a_quick_stack
 from tests.support.races import at_once
-from tests.support.stack import Stack, a_stack
+from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 MANY = 40
@@ -27,7 +28,7 @@ def database() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def stack(database: str) -> Iterator[Stack]:
-    with a_stack(DATABASE_URL=database) as running:
+    with a_quick_stack(DATABASE_URL=database) as running:
         yield running
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.pictures import a_png
-from tests.support.stack import ROOT, Stack, a_stack
+from tests.support.quick import a_quick_stack
+from tests.support.stack import ROOT, Stack
 from tests.support.waiting import eventually
 
 FEW, MANY = 6, 60
@@ -23,7 +24,7 @@ _SECONDS: Final = 120
 @pytest.fixture(scope="module")
 def copy() -> Iterator[Stack]:
     """A copy of its own: what a killed run leaves in staging is for its sweeps."""
-    with a_stack() as running:
+    with a_quick_stack() as running:
         yield running
 
 

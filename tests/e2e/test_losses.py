@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.support.api import Api, answered, refused
+from tests.support.quick import a_quick_stack
 from tests.support.samples_video import mp4
 from tests.support.stack import Stack, a_stack
 from tests.support.waiting import eventually
@@ -87,15 +88,26 @@ def test_staging_that_is_not_mounted_is_an_outage_and_its_return_is_enough(
 
 
 def test_nothing_outlives_a_killed_supervisor() -> None:
-    with a_stack() as stack:
-        supervisor = psutil.Process(stack.process("web").ppid())
-        family = supervisor.children(recursive=True)
+    with a_quick_stack() as stack:
+        family = supervisor_of(stack).children(recursive=True)
 
-        supervisor.kill()
+        supervisor_of(stack).kill()
         gone, alive = psutil.wait_procs(family, timeout=20)
 
     assert alive == []
     assert len(gone) > 8
+
+
+def test_ctrl_c_stops_everything() -> None:
+    with a_quick_stack() as stack:
+        family = supervisor_of(stack).children(recursive=True)
+
+        assert stack.stop() == 0
+        assert psutil.wait_procs(family, timeout=0)[1] == []
+
+
+def supervisor_of(stack: Stack) -> psutil.Process:
+    return psutil.Process(stack.process("web").ppid())
 
 
 def a_film(size: int) -> bytes:

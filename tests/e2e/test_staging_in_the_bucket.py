@@ -22,9 +22,10 @@ from tests.e2e.test_direct import sent as sent_straight
 from tests.support.api import Api, answered, refused
 from tests.support.companion import Companion
 from tests.support.pictures import a_jpeg
+from tests.support.quick import a_quick_stack
 from tests.support.samples import mp3, picture
 from tests.support.servers import postgresql_database
-from tests.support.stack import Stack, a_stack
+from tests.support.stack import Stack
 from tests.support.tus import Tus, metadata
 from tests.support.waiting import eventually
 
@@ -46,10 +47,10 @@ def two(postgres_server: str) -> Iterator[tuple[Stack, Stack]]:
     """Two copies on two data folders; the second uses the first one's store and broker."""
     with (
         postgresql_database(postgres_server) as url,
-        a_stack(DATABASE_URL=url, STAGING_BACKEND="s3") as first,
+        a_quick_stack(DATABASE_URL=url, STAGING_BACKEND="s3") as first,
     ):
         shared = {name: first.env[name] for name in SHARED}
-        with a_stack(DATABASE_URL=url, STAGING_BACKEND="s3", **shared) as second:
+        with a_quick_stack(DATABASE_URL=url, STAGING_BACKEND="s3", **shared) as second:
             yield first, second
         for each in (first, second):
             assert [line for line in each.log if "request_failed" in line] == []

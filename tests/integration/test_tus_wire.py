@@ -34,6 +34,12 @@ def test_parts_are_found_by_the_addresses_that_a_proxy_made_of_theirs(tus: Tus) 
     assert final.status_code == 201, final.text
 
 
+def test_the_address_is_that_of_the_proxy_in_front_if_it_is_trusted(tus: Tus) -> None:
+    answer = tus.ask("POST", "/tus/", Upload_Length="5", X_Forwarded_Proto="https", **PROXY)
+
+    assert answer.headers["Location"].startswith("https://example.org/files/tus/")
+
+
 @pytest.mark.parametrize("url", ["http://[/tus/x", "http://[::1/tus/x", "http://[v1.x]/tus/x"])
 def test_a_url_of_a_part_that_is_none_is_refused(tus: Tus, url: str) -> None:
     assert tus.ask("POST", "/tus/", Upload_Concat=f"final;{url}").status_code in {400, 404}

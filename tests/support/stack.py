@@ -90,6 +90,12 @@ class Stack:
         self._reader.join()
         return code
 
+    def end(self) -> None:
+        """Stop everything at once, as a second Ctrl-C does: nobody needs it any more."""
+        if self._supervisor.poll() is None:
+            self._supervisor.terminate()
+        self.stop()
+
     @cached_property
     def env(self) -> Mapping[str, str]:
         """What `./run env` prints."""
@@ -238,4 +244,4 @@ def a_stack(supervisor: str = "tools.supervisor", **settings: str) -> Iterator[S
             stack.wait_until_ready()
             yield stack
         finally:
-            stack.stop()
+            stack.end()

@@ -1,8 +1,8 @@
 """The supervisor of `./run`, one that starts again what dies however often it does.
 
 It starts as fast as it can: all at once after the broker, on a database that was migrated elsewhere,
-without the token that nobody reads and without the parts that `DRILL_WITHOUT` names. There is a second
-worker beside the first unless that is among them.
+without the token that nobody reads and without the parts that `RESTLESS_WITHOUT` names. There is a
+second worker beside the first unless that is among them.
 """
 
 import os
@@ -18,8 +18,8 @@ from tools.crew import Patience
 from tools.embedded import Embedded
 from tools.part import Part, Stage
 
-WITHOUT: Final = "DRILL_WITHOUT"
-DATABASE: Final = "DRILL_DATABASE"
+WITHOUT: Final = "RESTLESS_WITHOUT"
+DATABASE: Final = "RESTLESS_DATABASE"
 SECOND: Final = "worker-2"
 _FIRST: Final = frozenset({"valkey", "migrate"})
 _LAST: Final = frozenset({"s3-sync"})
@@ -50,7 +50,7 @@ def _no_token(environment: Mapping[str, str]) -> str:
 
 
 def _said(setting: str) -> str:
-    return os.environ[setting]  # noqa: TID251  # a setting of the drill
+    return os.environ[setting]  # noqa: TID251  # a setting of its own
 
 
 if __name__ == "__main__":
