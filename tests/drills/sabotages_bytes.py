@@ -196,6 +196,19 @@ def rows_not_asked() -> None:
     SqlChunkRows.names = lambda self, upload_id: set()  # type: ignore[method-assign]
 
 
+def bodies_wait_for_ever() -> None:
+    """Who sends a body may take as long as it likes."""
+    from web.server.body import Reader
+
+    allow = Reader.allow
+
+    def for_ever(self: Reader, length: int | None, grace: float, **said: Any) -> None:
+        del grace
+        allow(self, length, float("inf"), **said)
+
+    Reader.allow = for_ever  # type: ignore[method-assign]  # it passes on what it got
+
+
 SABOTAGES: Final[dict[str, Callable[[], None]]] = {
     "bytes-not-synced": bytes_not_synced,
     "names-not-synced": names_not_synced,
@@ -215,4 +228,5 @@ SABOTAGES: Final[dict[str, Callable[[], None]]] = {
     "claims-not-exclusive": claims_not_exclusive,
     "objects-left": objects_left,
     "rows-not-asked": rows_not_asked,
+    "bodies-wait-for-ever": bodies_wait_for_ever,
 }

@@ -1,6 +1,5 @@
 """Clients that take their time, or mean no good: no thread waits for them, and each has a deadline."""
 
-import math
 import threading
 import time
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ import requests
 
 from tests.e2e.wire import a_wire
 from tests.integration.conftest import Dial
-from tests.support.api import Api, Body, answered
-from tests.support.hostile import a_horde, habits
+from tests.support.api import Api, Body
 from tests.support.tus import Tus, hanging, metadata
 from tests.support.waiting import eventually
 from tests.support.web import Web, a_web
@@ -21,7 +19,6 @@ from tests.support.web import Web, a_web
 HEAD_SECONDS: Final = 2.0
 GRACE_SECONDS: Final = 2.0
 RATE: Final = 16 * 1024  # bytes a second
-EACH: Final = 40  # hostile clients of each kind
 MIB: Final = 1024**2
 LARGE: Final = 48 * MIB  # more than the kernel takes for a reader that does not read
 
@@ -41,25 +38,6 @@ def public(web: Web) -> str:
 @pytest.fixture
 def upload(alice: Api) -> Body:
     return alice.open_upload(size=10 * MIB, chunk_size=100_000)
-
-
-def test_hostile_clients_slow_nobody_down_and_are_all_cut(
-    web: Web, alice: Api, upload: Body, public: str
-) -> None:
-    kinds = habits(alice.token or "", chunk(upload), public)
-    calm = [took for _ in range(4) for took in puts(web)][20:]
-    before, memory = web.descriptors(), web.resident()
-
-    with a_horde(web.base_url, [(habit, EACH) for habit in kinds.values()]) as horde:
-        eventually(lambda: web.connections() >= 6 * EACH)  # all have been let in
-        healthy, busy = health(web), [took for _ in range(3) for took in puts(web)]
-        eventually(lambda: horde.left() == 0, 40, says="some are not cut")
-        eventually(lambda: web.connections() <= 1, 20, says="some hold a connection")
-
-    assert p99(healthy) < 0.2
-    assert p99(busy) < max(2 * p99(calm), 0.5)
-    assert web.resident() - memory < 50 * MIB
-    assert web.descriptors() - before < EACH  # a thread that had work keeps its database open
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 65536", "Transfer-Encoding: chunked"])
@@ -234,38 +212,11 @@ def chunk(upload: Body) -> str:
     return f"/api/v1/uploads/{upload['id']}/chunks/0"
 
 
-def puts(web: Web) -> list[float]:
-    """Store chunks as a client does that means well; return how long each took."""
-    with web.api("bob") as bob:
-        opened = bob.open_upload(size=16 * MIB, chunk_size=MIB // 4)
-        content = b"0123456789abcde\n" * (MIB // 64)
-
-        def put(number: int) -> float:
-            began = time.monotonic()
-            answered(bob.put_chunk(opened["id"], number, content), 200)
-            return time.monotonic() - began
-
-        return [put(number) for number in range(20)]
-
-
 def read(web: Web, path: str) -> bytes:
     """Return all of a file, nothing when there is no room for a reader now."""
     with requests.get(f"{web.base_url}{path}", timeout=20) as answer:
         assert answer.status_code in {200, 503}
         return answer.content if answer.status_code == 200 else b""
-
-
-def health(web: Web) -> list[float]:
-    def asked(_: int) -> float:
-        began = time.monotonic()
-        assert requests.get(f"{web.base_url}/healthz", timeout=10).status_code == 200
-        return time.monotonic() - began
-
-    return [asked(number) for number in range(200)]
-
-
-def p99(times: list[float]) -> float:
-    return sorted(times)[math.ceil(len(times) * 0.99) - 1]
 
 
 def refuses(web: Web) -> bool:

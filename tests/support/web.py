@@ -54,17 +54,21 @@ class Web:
         assert file is not None
         return file
 
-    def connections(self) -> int:
-        workers = self.process.children()
-        found = [each for worker in workers for each in worker.net_connections("tcp")]
-        return sum(each.status != psutil.CONN_LISTEN for each in found)
 
-    def descriptors(self) -> int:
-        return sum(worker.num_fds() for worker in self.process.children())
+def connections(process: psutil.Process) -> int:
+    """Return how many clients its workers have."""
+    found = [each for worker in process.children() for each in worker.net_connections("tcp")]
+    ports = {each.laddr.port for each in found if each.status == psutil.CONN_LISTEN}
+    return sum(each.laddr.port in ports and each.status != psutil.CONN_LISTEN for each in found)
 
-    def resident(self) -> int:
-        """Return the bytes of memory that its workers have."""
-        return sum(int(worker.memory_info().rss) for worker in self.process.children())
+
+def descriptors(process: psutil.Process) -> int:
+    return sum(worker.num_fds() for worker in process.children())
+
+
+def resident(process: psutil.Process) -> int:
+    """Return the bytes of memory that its workers have."""
+    return sum(int(worker.memory_info().rss) for worker in process.children())
 
 
 @contextmanager
