@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from operator import itemgetter
 from typing import Any, Final
 
-from shared.adapters.client_s3 import NoConditions, Patience, S3Place, s3_client, unconditionally
+from shared.adapters.client_s3 import NoConditions, Patience, S3Place, unconditionally
 from shared.adapters.digests_s3 import bare, told
 from shared.adapters.objects_s3_writes import S3Writes, taken
 from shared.errors import AppError, KeyTaken, NotFound, Unavailable
@@ -20,7 +20,6 @@ COPIED_AT_ONCE: Final = 256 * 1024**2  # bytes
 _COPY: Final = "CopyObject"
 _MOST_PARTS: Final = 10_000
 _THREADS: Final = 4
-_READ_SECONDS: Final = 120.0  # a store may be silent while it copies
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -31,8 +30,6 @@ class S3Copies(S3Writes):
         self, place: S3Place, patience: Patience, copied_at_once: int = COPIED_AT_ONCE
     ) -> None:
         super().__init__(place, patience)
-        slow = Patience(patience.connect_seconds, _READ_SECONDS, patience.attempts)
-        self._copier = s3_client(place, place.endpoint, slow)
         self._copied_at_once = copied_at_once
 
     def copy(
@@ -74,7 +71,7 @@ class S3Copies(S3Writes):
         with self._asking(key):
             answer = self._acls.sent(
                 is_public,
-                self._copier.copy_object,
+                self._slow.copy_object,
                 Bucket=self._place.bucket,
                 Key=key,
                 MetadataDirective="REPLACE",
@@ -99,7 +96,7 @@ class S3Copies(S3Writes):
 
         def part(start: int) -> dict[str, Any]:
             with unconditionally(), self._asking(key):
-                answer = self._copier.upload_part_copy(
+                answer = self._slow.upload_part_copy(
                     Bucket=self._place.bucket,
                     Key=key,
                     UploadId=multipart_id,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from shared.adapters.client_s3 import Patience, S3Place, s3_client, translated
 from shared.adapters.digests_s3 import bare
@@ -10,14 +10,10 @@ from shared.adapters.objects_s3_writes import S3Writes
 from shared.model.direct import Form
 from shared.model.stored import PartSeen
 
-_READ_SECONDS: Final = 120.0  # a store may be silent while it joins
-
 
 class S3Direct(S3Writes):
     def __init__(self, place: S3Place, patience: Patience) -> None:
         super().__init__(place, patience)
-        slow = Patience(patience.connect_seconds, _READ_SECONDS, patience.attempts)
-        self._joiner = s3_client(place, place.endpoint, slow)
         public = place.public_endpoint
         self._signer = s3_client(place, public) if public else self._client
 
@@ -74,7 +70,7 @@ class S3Direct(S3Writes):
     def join_parts(self, key: str, multipart_id: str, parts: Sequence[PartSeen]) -> None:
         listed: Any = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]
         with self._asking(key):
-            self._joiner.complete_multipart_upload(
+            self._slow.complete_multipart_upload(
                 Bucket=self._place.bucket,
                 Key=key,
                 UploadId=multipart_id,

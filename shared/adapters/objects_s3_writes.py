@@ -7,6 +7,7 @@ its answers; where it does not, a HEAD before the request and the database's uni
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from io import BytesIO
 from typing import Any, Final
 
@@ -28,12 +29,14 @@ from shared.model.stored import UPLOAD_ID, Part, StoredObject
 
 _DELETE: Final = "DeleteObject"
 _DELETE_BATCH: Final = 1000
+_SLOW_SECONDS: Final = 120.0  # a store may be silent for so long while it copies or joins
 
 
 class S3Writes:
     def __init__(self, place: S3Place, patience: Patience) -> None:
         self._place = place
         self._client = s3_client(place, place.endpoint, patience)
+        self._slow = s3_client(place, place.endpoint, replace(patience, read_seconds=_SLOW_SECONDS))
         self._acls = Acls(place, self._client, patience)
         self._unknown: set[str] = set()  # conditions, by the request they are of
         self._bucket = SeenBucket(self._ask_for_bucket)

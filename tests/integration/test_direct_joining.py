@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from shared.adapters.objects_s3 import S3Objects
 from shared.errors import NotReceiving, Unavailable, Unprocessable
 from shared.model.lifecycle import JobState, UploadState
 from shared.model.upload import NewUpload, Transfer, Upload
@@ -71,6 +72,7 @@ def test_a_join_may_take_longer_than_other_requests(far: Factory, sky: Weather) 
         return completes(call) and ".staging/" in call.path
 
     upload = in_parts(far)
+    vars(far.objects)["_slow"] = S3Objects(sky.place)._slow  # as patient as it comes
     sky.brings(slowly, to=joins, times=None)
 
     assert far.run(sealed(far, upload)).state is JobState.SUCCEEDED

@@ -275,7 +275,7 @@ def impatient(place: S3Place, *, attempts: int = 2, seconds: float = 0.5) -> S3O
         read_timeout=seconds,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    store._client = store._copier = boto3.client(
+    store._client = store._slow = boto3.client(
         "s3",
         region_name=place.region,
         endpoint_url=place.endpoint,

@@ -136,10 +136,9 @@ def _look_further(sweeper: Sweeper, run: Run, latest: datetime) -> None:
         run.capped = True
         return
     cursor, limit = run.facts[_CURSOR], sweeper.rules.listed
-    page = list(islice(sweeper.objects.listing(after=cursor), limit))
-    looks = sweeper.rules.looks
-    for start in range(0, len(page), _BATCH):
-        batch = page[start : start + _BATCH]
+    page, looks = islice(sweeper.objects.listing(after=cursor), limit), sweeper.rules.looks
+    before = run.seen
+    while batch := list(islice(page, _BATCH)):
         strangers = _without_row(sweeper, [each for each in batch if each.modified_at <= latest])
         if len(strangers) > looks or run.is_over:
             run.capped = True
@@ -153,7 +152,7 @@ def _look_further(sweeper: Sweeper, run: Run, latest: datetime) -> None:
         run.note("foreign", len(strangers) - len(ours))
         run.seen += len(batch)
         run.facts[_CURSOR] = batch[-1].key
-    if len(page) < limit:
+    if run.seen - before < limit:
         run.facts[_CURSOR] = ""
 
 

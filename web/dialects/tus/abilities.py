@@ -32,7 +32,7 @@ class Extension(StrEnum):
 # Whether a request wants an extension that may not be there. Whether parts that are to be joined are
 # complete is seen when that is done.
 _WANTED: Final[Mapping[Extension, Callable[[Request], bool]]] = {
-    Extension.WITH_UPLOAD: lambda said: said.method == "POST" and _has_bytes(said),
+    Extension.WITH_UPLOAD: lambda said: said.method == "POST" and _announces_bytes(said),
     Extension.DEFERRED_LENGTH: lambda said: "Upload-Defer-Length" in said.headers,
     Extension.CHECKSUM: lambda said: "Upload-Checksum" in said.headers,
     Extension.CHECKSUM_TRAILER: lambda said: follows(said, "Upload-Checksum"),
@@ -46,7 +46,7 @@ _PARTS_OF: Final = {
 }
 
 
-def _has_bytes(request: Request) -> bool:
+def _announces_bytes(request: Request) -> bool:
     is_long = is_chunked(request) or bool(request.content_length)
     return request.mimetype == BODY_TYPE and is_long
 
