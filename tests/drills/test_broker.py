@@ -106,7 +106,7 @@ class Broker:
 def test_a_broker_that_loses_everything_loses_no_upload(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
-    uploads, rounds, freeze_seconds = (2000, 9, 10.0) if is_long else (40, 1, 4.0)
+    uploads, rounds, freeze_seconds = (2000, 9, 10.0) if is_long else (30, 1, 3.0)
     with a_rig(tmp_path, seed, sabotage="dawdling") as rig:
         watcher, broker, done = Watcher(rig), Broker(rig, freeze_seconds), threading.Event()
         with meanwhile(broker.losses(rounds, done), watcher.run):
@@ -130,7 +130,7 @@ def test_a_broker_that_loses_everything_loses_no_upload(
         assert percentile(frozen, 0.99) < ANSWERED_SECONDS
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_a_board_that_takes_old_news_turns_the_drill_red(tmp_path: Path, seed: int) -> None:
     with a_rig(tmp_path, seed, sabotage="board-goes-back,late-puts,dawdling") as rig:
         watcher, broker = Watcher(rig, every_seconds=0.05), Broker(rig, 0)

@@ -71,7 +71,7 @@ def a_scene(folder: Path, seed: int, sabotage: str | None = None) -> Iterator[Sc
 def test_whatever_becomes_of_the_database_nothing_is_lost_or_doubled(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
-    kills, restarts, lost, frosts, crowds = (10, 5, 50, 3, 3) if is_long else (2, 1, 10, 1, 1)
+    kills, restarts, lost, frosts, crowds = (10, 5, 50, 3, 3) if is_long else (1, 1, 6, 1, 1)
     with a_scene(tmp_path, seed) as scene:
         scene.under_load(lambda: answers_lost(scene, lost), 0)
         assert scene.witness.refusals == []  # each was looked up, and found
@@ -91,7 +91,7 @@ def test_whatever_becomes_of_the_database_nothing_is_lost_or_doubled(
         judge(scene)
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_who_repeats_blindly_what_was_not_answered_turns_the_drill_red(
     tmp_path: Path, seed: int
 ) -> None:

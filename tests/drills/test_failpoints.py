@@ -4,7 +4,7 @@ import pytest
 
 from tests.drills.lanes import a_sample, those, try_all
 
-_SHORT_CELLS = 600
+_SHORT_CELLS = 300
 _SEEDS = 3
 
 # What is turned off, the cells where that matters, and what is broken then.

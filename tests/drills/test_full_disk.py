@@ -79,7 +79,7 @@ def test_a_full_disk_under_everything_loses_nothing_and_all_parts_go_on(
         assert deaths(rig) == []
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_workers_that_end_when_the_broker_refuses_turn_the_drill_red(
     tmp_path: Path, seed: int
 ) -> None:
@@ -99,7 +99,7 @@ def test_workers_that_end_when_the_broker_refuses_turn_the_drill_red(
         assert deaths(rig) != []
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_with_short_writes_taken_for_whole_ones_the_drill_goes_red(
     tmp_path: Path, seed: int
 ) -> None:

@@ -11,7 +11,7 @@ from tests.drills.breakage import with_sabotage
 from tests.support.servers import make_tables
 
 RACES = [*races.RACES, *races_jobs.RACES, *races_ways.RACES]
-_SHORT_ROUNDS, _LONG_ROUNDS = 4, 200
+_SHORT_ROUNDS, _LONG_ROUNDS = 1, 200
 _TRIES = 5
 
 

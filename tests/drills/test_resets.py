@@ -20,7 +20,7 @@ GOOD = {0, 200, 201, 202, 503}
 def test_connections_that_break_lose_and_double_nothing(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
-    uploads, kills = (1000, 20) if is_long else (80, 2)
+    uploads, kills = (1000, 20) if is_long else (30, 1)
     every = (3.0, 6.0) if is_long else (1.5, 3.0)
     with (
         a_rig(tmp_path, seed) as rig,
@@ -42,7 +42,7 @@ def test_connections_that_break_lose_and_double_nothing(
         assert way.breaks > uploads / 10
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_a_web_that_takes_cut_bodies_turns_the_drill_red(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

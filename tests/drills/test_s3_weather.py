@@ -58,7 +58,7 @@ def sky(tmp_path_factory: pytest.TempPathFactory, shared_seed: int) -> Iterator[
 
 @pytest.mark.timeout(1800)
 def test_bad_weather_loses_damages_and_leaves_nothing(sky: Sky, *, is_long: bool) -> None:
-    calm, uploads, large, dark = (100, 1000, 10, 60.0) if is_long else (8, 20, 8, 4.0)
+    calm, uploads, large, dark = (100, 1000, 10, 60.0) if is_long else (4, 12, 4, 3.0)
     rig, storm = sky.rig, sky.storm
     storm.clears()
     load(sky, calm, large=large)
@@ -88,7 +88,7 @@ def test_what_the_store_damages_is_written_anew(sky: Sky) -> None:
     assert sky.storm.hurt.total() > 0
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_without_verification_and_with_outages_that_cost_an_attempt_the_drill_goes_red(
     tmp_path: Path, seed: int
 ) -> None:

@@ -64,7 +64,7 @@ def test_slow_clients_hold_nobody_up_and_lose_nothing(
     assert opened < EACH  # a thread that had work keeps its database open
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_bodies_without_a_deadline_turn_the_drill_red(tmp_path: Path, seed: int) -> None:
     with (
         a_rig(tmp_path, seed, sabotage="bodies-wait-for-ever", **DEADLINES) as rig,

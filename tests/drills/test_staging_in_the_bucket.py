@@ -115,7 +115,7 @@ def test_deaths_between_the_answers_of_the_store_lose_and_double_nothing(
             settled = sky.rig.settle(120)
             sky.store.clears()
             print(f"{deaths.died - died} deaths; settled {settled:.1f} s after")
-        dark(sky, 20.0 if is_long else 2.0)
+        dark(sky, 20.0 if is_long else 1.0)
         verdict = sky.rig.verdict()
 
         print(verdict)
@@ -124,7 +124,7 @@ def test_deaths_between_the_answers_of_the_store_lose_and_double_nothing(
         assert verdict.counts["jobs succeeded"] == len(sky.rig.ledger.entries)
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_without_chunks_that_stay_until_the_file_is_told_of_the_drill_goes_red(
     tmp_path: Path, seed: int
 ) -> None:

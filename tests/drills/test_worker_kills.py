@@ -34,8 +34,8 @@ ATTEMPT_SECONDS = 2 + 2 * 0.5 + 1
 def test_no_kill_of_a_worker_loses_or_doubles_a_file(
     tmp_path: Path, seed: int, *, is_long: bool
 ) -> None:
-    uploads, children, groups, published = (3000, 200, 60, 40) if is_long else (30, 4, 1, 1)
-    alone = 40 if is_long else 2
+    uploads, children, groups, published = (3000, 200, 60, 40) if is_long else (20, 3, 1, 1)
+    alone = 40 if is_long else 1
     haste = 1.0 if is_long else 0.7
     without = ("worker-io", *ASIDE)
     with a_rig(
@@ -96,7 +96,7 @@ def test_a_file_that_kills_its_workers_fails_and_holds_nobody_up(tmp_path: Path,
         assert percentile(while_, 0.99) <= 1.2 * percentile(before, 0.99) + 1
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_without_counting_attempts_the_drill_goes_red(tmp_path: Path, seed: int) -> None:
     once = IMPATIENT | {"MAX_ATTEMPTS": "1"}
     with a_rig(tmp_path, seed, sabotage="poison,attempts-not-counted", **once) as rig:
@@ -106,7 +106,7 @@ def test_without_counting_attempts_the_drill_goes_red(tmp_path: Path, seed: int)
             ended(rig, job_id, 1)
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_without_the_reconciler_the_drill_goes_red(tmp_path: Path, seed: int) -> None:
     with a_rig(tmp_path, seed, sabotage="no-reconciler,dawdling", **IMPATIENT) as rig:
         rig.clients.upload_all(4)

@@ -89,7 +89,7 @@ def test_a_web_process_that_wakes_up_late_changes_nothing(rig: Rig) -> None:
     assert judged(rig).breaches == []
 
 
-@pytest.mark.teeth
+@pytest.mark.teeth(is_whole=True)
 def test_without_fences_the_drill_goes_red(tmp_path: Path, seed: int) -> None:
     with a_rig(tmp_path, seed, sabotage="unfenced,lingering", **HURRY) as rig:
         found: list[str] = []

@@ -33,7 +33,7 @@ def alice(stack: Stack) -> Iterator[Api]:
 
 
 def test_a_job_whose_worker_is_killed_ends_once(stack: Stack, alice: Api) -> None:
-    film = a_film(192 * MIB)
+    film = a_film(96 * MIB)
     job = sent(alice, film)
     in_the_middle(alice, job)
 
