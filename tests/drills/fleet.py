@@ -62,16 +62,24 @@ class Toll:
             drawn = [
                 (self.rig.said.uniform(*every), self.rig.said.choice(parts)) for _ in range(times)
             ]
-            for pause, part in drawn:
-                if over.wait(pause):
-                    return
-                if first is not None:
-                    first()
-                self.strike(part, children=children, beside=parts)
-                with self._lock:
-                    self._owed -= 1
+            left = times
+            try:
+                for pause, part in drawn:
+                    if over.wait(pause):
+                        return
+                    if first is not None:
+                        first()
+                    self.strike(part, children=children, beside=parts)
+                    left -= self._paid(1)
+            finally:
+                self._paid(left)  # who fails keeps nobody waiting
 
         return work
+
+    def _paid(self, kills: int) -> int:
+        with self._lock:
+            self._owed -= kills
+        return kills
 
     def one_by_one(self, parts: Sequence[str], times: int, done: threading.Event) -> Work:
         """Kill who is at work, so often, each when nobody is dead any more and no job is theirs.
@@ -80,16 +88,18 @@ class Toll:
         """
 
         def work(over: threading.Event) -> None:
-            for number in range(times):
-                part, pid = eventually(lambda: self._in_peace(parts), _BACK_SECONDS) or ("", 0)
-                if over.is_set():
-                    return
-                if number % 2:
-                    self.strike(part)
-                else:
-                    self._killed([psutil.Process(pid)])
-                    self.kills += 1
-            done.set()
+            try:
+                for number in range(times):
+                    part, pid = eventually(lambda: self._in_peace(parts), _BACK_SECONDS) or ("", 0)
+                    if over.is_set():
+                        return
+                    if number % 2:
+                        self.strike(part)
+                    else:
+                        self._killed([psutil.Process(pid)])
+                        self.kills += 1
+            finally:
+                done.set()
 
         return work
 
@@ -153,7 +163,7 @@ def now() -> int:
 
 def starts(rig: Rig, part: str) -> int:
     """Return how often the supervisor has found the part ready."""
-    return sum(f"{part} ready after" in line for line in rig.stack.log)
+    return rig.stack.starts[part]
 
 
 def wait_until_back(rig: Rig, part: str, before: int) -> None:

@@ -22,6 +22,7 @@ PATIENCE_SECONDS: Final = 120.0
 _REQUEST_SECONDS: Final = 30.0
 _REPEATED: Final = frozenset({429, 500, 502, 503, 504, 507})
 _CHUNK: Final = 64 * 1024
+_NEWEST, _OLDER = 300, 100  # jobs that are polled each time
 
 
 @dataclass(frozen=True)
@@ -162,13 +163,16 @@ class Poller:
     polls: int = 0
 
     def run(self, over: threading.Event) -> None:
-        """Poll all jobs there are, a hundred in a request, until `over`."""
+        """Poll the newest jobs and some of the others, a hundred in a request, until `over`."""
         seen: dict[str, tuple[bool, str]] = {}
+        said = random.Random(self.clients.seed)  # noqa: S311  # no secret
         with requests.Session() as session:
             session.trust_env = False
             while not over.wait(0.2):
                 ids = [each.job_id for each in self.clients.ledger.entries if each.job_id]
-                for batch in pieces(ids, 100):
+                older, newest = ids[:-_NEWEST], ids[-_NEWEST:]
+                asked = newest + said.sample(older, min(len(older), _OLDER))
+                for batch in pieces(asked, 100):
                     with suppress(requests.RequestException):
                         self._look(session, batch, seen)
 

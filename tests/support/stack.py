@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ROOT: Final = Path(__file__).parents[2]
+_READY: Final = re.compile(r"\b(\S+) ready after ")
 _READY_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 60.0
 # What tells the process of a part from the others.
@@ -53,6 +55,7 @@ class Stack:
         self.environment = dict(environment)
         self.data_dir = Path(environment["DATA_DIR"])
         self.log: list[str] = []
+        self.starts: Counter[str] = Counter()  # how often the supervisor has found a part ready
         self._ready = threading.Event()
         self._supervisor = subprocess.Popen(
             [sys.executable, "-m", supervisor],
@@ -218,6 +221,8 @@ class Stack:
         with self._supervisor.stdout as lines:
             for line in lines:
                 self.log.append(line.rstrip("\n"))
+                if (found := _READY.search(line)) is not None:
+                    self.starts[found[1]] += 1
                 if line == "ready\n":
                     self._ready.set()
 
