@@ -81,25 +81,22 @@ class Toll:
             self._owed -= kills
         return kills
 
-    def one_by_one(self, parts: Sequence[str], times: int, done: threading.Event) -> Work:
+    def one_by_one(self, parts: Sequence[str], times: int) -> Work:
         """Kill who is at work, so often, each when nobody is dead any more and no job is theirs.
 
-        A child and all of its part by turns; then `done`.
+        A child and all of its part by turns.
         """
 
         def work(over: threading.Event) -> None:
-            try:
-                for number in range(times):
-                    part, pid = eventually(lambda: self._in_peace(parts), _BACK_SECONDS) or ("", 0)
-                    if over.is_set():
-                        return
-                    if number % 2:
-                        self.strike(part)
-                    else:
-                        self._killed([psutil.Process(pid)])
-                        self.kills += 1
-            finally:
-                done.set()
+            for number in range(times):
+                part, pid = eventually(lambda: self._in_peace(parts), _BACK_SECONDS) or ("", 0)
+                if over.is_set():
+                    return
+                if number % 2:
+                    self.strike(part)
+                else:
+                    self._killed([psutil.Process(pid)])
+                    self.kills += 1
 
         return work
 
@@ -138,7 +135,8 @@ class Toll:
             return []
 
     def _a_child(self, part: str) -> list[psutil.Process]:
-        leader = found(self.rig, part)
+        """Return one of a part that is up: one whose children die at its start ends itself."""
+        leader = found(self.rig, part) if part in self.rig.stack.up else None
         try:
             return [] if leader is None else [self.rig.said.choice(leader.children())]
         except (IndexError, psutil.Error):  # there is none now

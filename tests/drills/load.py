@@ -214,6 +214,18 @@ def digest(content: bytes) -> str:
 Work = Callable[[threading.Event], None]
 
 
+def ending(done: threading.Event, work: Work) -> Work:
+    """Do the work, and then say so: whoever waits for that hears of it when it failed, too."""
+
+    def ended(over: threading.Event) -> None:
+        try:
+            work(over)
+        finally:
+            done.set()
+
+    return ended
+
+
 def meanwhile(*works: Work) -> "Meanwhile":
     return Meanwhile(works)
 

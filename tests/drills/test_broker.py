@@ -3,7 +3,6 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from redis import Redis
 
 from tests.drills.fleet import keeping_up, starts, wait_until_back
-from tests.drills.load import meanwhile
+from tests.drills.load import Work, ending, meanwhile
 from tests.drills.rig import Rig, a_rig, kill
 from tests.drills.timeline import in_words, judged, percentile, waits
 from tests.drills.watching import Watcher
@@ -86,8 +85,8 @@ class Broker:
         assert kill(self.rig, "valkey")
         wait_until_back(self.rig, "valkey", before)
 
-    def losses(self, rounds: int, done: threading.Event) -> Callable[[threading.Event], None]:
-        """Let all of it happen so often, in an order that is drawn; then `done`."""
+    def losses(self, rounds: int) -> Work:
+        """Let all of it happen so often, in an order that is drawn."""
 
         def work(over: threading.Event) -> None:
             self.is_copied()
@@ -98,7 +97,6 @@ class Broker:
                 if over.wait(self.rig.said.uniform(0.5, 1.5)):
                     return
                 deed()
-            done.set()
 
         return work
 
@@ -109,7 +107,7 @@ def test_a_broker_that_loses_everything_loses_no_upload(
     uploads, rounds, freeze_seconds = (2000, 9, 10.0) if is_long else (30, 1, 3.0)
     with a_rig(tmp_path, seed, sabotage="dawdling") as rig:
         watcher, broker, done = Watcher(rig), Broker(rig, freeze_seconds), threading.Event()
-        with meanwhile(broker.losses(rounds, done), watcher.run):
+        with meanwhile(ending(done, broker.losses(rounds)), watcher.run):
             rig.clients.upload_until(
                 done.is_set, at_least=uploads, at_once=3, may_go_on=keeping_up(rig, 20)
             )

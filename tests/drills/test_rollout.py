@@ -10,7 +10,7 @@ import pytest
 
 from tests.drills.fleet import keeping_up, starts, told_to_stop, wait_until_back
 from tests.drills.halves import SIZE, half_sent
-from tests.drills.load import Work, meanwhile
+from tests.drills.load import Work, ending, meanwhile
 from tests.drills.rig import Rig, a_rig
 from tests.drills.timeline import in_words, judged, waits
 from tests.support.api import Api
@@ -36,7 +36,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory, shared_seed: int) -> Iterator[
 def test_a_roll_out_fails_no_upload(rig: Rig, *, is_long: bool) -> None:
     uploads, rounds = (600, 10) if is_long else (20, 1)
     rolled, done = Rolled(rig), threading.Event()
-    with meanwhile(rolled.out(PARTS, rounds, done)):
+    with meanwhile(ending(done, rolled.out(PARTS, rounds))):
         upload_until(rig, done.is_set, uploads)
         rig.settle()
     verdict, ends = judged(rig), outcomes(rig)
@@ -86,7 +86,7 @@ class Rolled:
         self._rig = rig
         self.times: list[tuple[str, float]] = []
 
-    def out(self, parts: Sequence[str], rounds: int, done: threading.Event) -> Work:
+    def out(self, parts: Sequence[str], rounds: int) -> Work:
         """Stop each of the parts in turn, the next as soon as one is gone; then wait for all."""
 
         def work(over: threading.Event) -> None:
@@ -98,7 +98,6 @@ class Rolled:
                     self.times.append((part, told_to_stop(self._rig, part)))
                 for part in parts:
                     wait_until_back(self._rig, part, before[part])
-            done.set()
 
         return work
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.drills.fleet import Toll, keeping_up
 from tests.drills.ledger import Entry
-from tests.drills.load import Poller, meanwhile
+from tests.drills.load import Poller, ending, meanwhile
 from tests.drills.rig import LEASE_SECONDS, RECONCILE_SECONDS, Rig, a_rig
 from tests.drills.sabotages_jobs import POISONED
 from tests.drills.timeline import in_words, judged, percentile, recoveries, waits
@@ -57,7 +57,7 @@ def test_no_kill_of_a_worker_loses_or_doubles_a_file(
             )
             settled = rig.settle(2 * LEASE_SECONDS + 2 * RECONCILE_SECONDS)
         in_storm, done = recoveries(rig, toll.died), threading.Event()
-        with meanwhile(toll.one_by_one(WORKERS, alone, done), poller.run):
+        with meanwhile(ending(done, toll.one_by_one(WORKERS, alone)), poller.run):
             rig.clients.upload_until(
                 done.is_set,
                 at_least=2,

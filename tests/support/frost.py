@@ -1,8 +1,10 @@
 """Servers that are frozen: they live, hold their connections, and say nothing."""
 
 import signal
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
 import psutil
 import psycopg
@@ -24,6 +26,19 @@ def postgresql_at(url: str) -> psutil.Process:
         parent = psutil.Process(connection.info.backend_pid).parent()
     assert parent is not None
     return parent
+
+
+def is_writable(file: Path) -> bool:
+    """Say whether nobody holds the lock of an SQLite file, which may not be there."""
+    if not file.exists():
+        return True
+    with closing(sqlite3.connect(file, timeout=0.3, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+        return True
 
 
 def valkey_at(url: str) -> psutil.Process:

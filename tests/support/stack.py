@@ -6,14 +6,13 @@ Inside `with a_stack(WEBHOOK_ALLOW_PRIVATE="1") as stack:` it answers at `stack.
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,7 @@ import psutil
 import pytest
 from botocore.config import Config
 
+from tests.support.frost import is_writable
 from tests.support.servers import free_block
 from tests.support.waiting import eventually
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ROOT: Final = Path(__file__).parents[2]
-_READY: Final = re.compile(r"\b(\S+) ready after ")
+_SAID: Final = re.compile(r"sluice *\| (\S+) (ready after|died) ")
 _READY_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 60.0
 # What tells the process of a part from the others.
@@ -56,6 +56,7 @@ class Stack:
         self.data_dir = Path(environment["DATA_DIR"])
         self.log: list[str] = []
         self.starts: Counter[str] = Counter()  # how often the supervisor has found a part ready
+        self.up: set[str] = set()  # the parts that it has found ready and not dead since
         self._ready = threading.Event()
         self._supervisor = subprocess.Popen(
             [sys.executable, "-m", supervisor],
@@ -198,22 +199,17 @@ class Stack:
         part = self.process(name)
         os.killpg(part.pid, signal.SIGSTOP)
         eventually(lambda: part.status() == psutil.STATUS_STOPPED)
-        if self._is_writable():
+        if "DATABASE_URL" in self.environment or is_writable(self.data_dir / "sluice.db"):
             return True
         self.resume(name)
         return False
 
-    def _is_writable(self) -> bool:
-        file = self.data_dir / "sluice.db"
-        if "DATABASE_URL" in self.environment or not file.exists():
-            return True
-        with closing(sqlite3.connect(file, timeout=0.3, isolation_level=None)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                return False
-            connection.execute("ROLLBACK")
-            return True
+    def _note(self, part: str, what: str) -> None:
+        if what == "died":
+            self.up.discard(part)
+        else:
+            self.up.add(part)
+            self.starts[part] += 1
 
     def _listen(self) -> None:
         if self._supervisor.stdout is None:
@@ -221,8 +217,8 @@ class Stack:
         with self._supervisor.stdout as lines:
             for line in lines:
                 self.log.append(line.rstrip("\n"))
-                if (found := _READY.search(line)) is not None:
-                    self.starts[found[1]] += 1
+                if (found := _SAID.match(line)) is not None:
+                    self._note(*found.groups())
                 if line == "ready\n":
                     self._ready.set()
 
