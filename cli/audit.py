@@ -13,7 +13,10 @@ from shared.wiring import build
 @click.option("--dry-run", is_flag=True, help="Only say what is wrong; repair nothing.")
 @click.option("--reread", is_flag=True, help="Also read stored bytes again, up to a night's worth.")
 def audit(*, dry_run: bool, reread: bool) -> None:
-    """Compare rows, objects, staging, quotas and the board; exit 1 when something stays wrong."""
+    """Compare rows, objects, staging, quotas and the board.
+
+    Exits with 1 when something stays wrong, or was not looked at.
+    """
     services = build(settings())
     names = ["audit", "reread"] if reread else ["audit"]
     try:
@@ -38,14 +41,27 @@ def _told(name: str, result: Mapping[str, Any]) -> bool:
     untold = sum(result.get("findings", {}).values()) - len(result.get("report", ()))
     if untold:
         click.echo(f"  … and {untold} more")
-    if result["capped"]:
-        click.echo("  It stopped at its bounds; the next run goes on.")
-    if "error" in result:
-        click.echo(f"  It broke off: {result['error']['detail']}", err=True)
     wrong, repaired_count = result.get("unrepaired", 0), result.get("repaired", 0)
-    click.echo(
-        f"  {wrong} wrong, {repaired_count} repaired"
-        if wrong or repaired_count
-        else "  all is well"
-    )
-    return not wrong and "error" not in result
+    left = _left(result)
+    for reason in left:
+        click.echo(f"  {reason}", err=True)
+    if wrong or repaired_count:
+        click.echo(f"  {wrong} wrong, {repaired_count} repaired")
+    else:
+        click.echo("  nothing wrong in what was looked at" if left else "  all is well")
+    return not wrong and not left
+
+
+def _left(result: Mapping[str, Any]) -> list[str]:
+    """Say why not all was looked at, or repaired."""
+    reasons = []
+    if unread := result.get("unread", 0):
+        reasons.append(f"It could not read {unread} files or chunks; the log says why.")
+    if failed := result["failed"] - unread:
+        reasons.append(f"It failed at {failed} repairs; the log says why.")
+    if result["capped"]:
+        goes_on = "a dry run begins anew each time" if result["dry_run"] else "the next run goes on"
+        reasons.append(f"It stopped at its bounds; {goes_on}.")
+    if "error" in result:
+        reasons.append(f"It broke off: {result['error']['detail']}")
+    return reasons

@@ -180,7 +180,7 @@ class Settings(BaseSettings):
         ByteSize(8 * 1024**2), ge=1024, description="Of chunks, when the client names none."
     )
     upload_expiry_minutes: int = Field(
-        1440, ge=1, description="How long an unfinished upload lives."
+        1440, ge=1, description="How long an upload waits for its next bytes."
     )
     max_open_unsized: int = Field(
         1000,
@@ -294,10 +294,9 @@ class Settings(BaseSettings):
         10, gt=0, description="How long a request's head may take, and a body of up to 16 KiB."
     )
     web_grace_seconds: float = Field(
-        30,
-        gt=0,
-        description="What a body may take beside a second for every 16 KiB, and the reader of a block.",
+        30, gt=0, description="Of a body, beside a second for 16 KiB; of the reader of a block."
     )
+    web_silence_seconds: float = Field(60, gt=0, description="How long no more of a body may come.")
     worker_concurrency: int = Field(2, ge=1, description="Jobs a worker runs at once.")
     parallel_parts: int = Field(3, ge=1, le=16, description="S3 parts a job sends at once.")
     flower_url: Text = Field(None, description="Where operators reach Flower; shown, not used.")

@@ -109,7 +109,7 @@ def build(settings: Settings, *, celery: Celery | None = None, hurried: bool = F
     claims = ClaimService(records, staging, board, dispatcher, events, claim_rules(settings))
     files = FileService(records, objects, board, dispatcher, events, clock)
     rules = upload_rules(settings)
-    chunks = ChunkService(records, staging, screening, settings.chunk_size)
+    chunks = ChunkService(records, staging, screening, settings.chunk_size, rules.lifetime)
     uploads = UploadService(records, staging, screening, jobs, direct, clock, rules)
     targets = TargetService(records, direct, clock, seconds(settings.presigned_url_expiry))
     return Services(

@@ -1,4 +1,4 @@
-"""The whole suite: what waits much, in two processes at once; then what measures, by itself."""
+"""The whole suite: what waits much, in two processes at once; what measures, by itself."""
 
 import os
 import secrets
@@ -6,15 +6,17 @@ import subprocess
 import sys
 from typing import Final
 
+TWO: Final = ("-n", "2", "--dist", "loadfile")
 RUNS: Final = (
-    ("-n", "2", "--dist", "loadfile", "--ignore=tests/drills"),
-    ("tests/drills",),
+    (*TWO, "-m", "not measures", "--ignore=tests/drills"),
+    (*TWO, "-m", "teeth or not measures", "tests/drills"),
+    ("-m", "measures and not teeth", "tests/drills", "tests/integration/test_hostile_clients.py"),
 )
 
 
 def main() -> int:
-    """Run both, whatever becomes of the first."""
-    # All of them have to find the same tests in the same order, and some stand in sets.
+    """Run them all, whatever becomes of the others."""
+    # Both processes have to find the same tests in the same order, and some stand in sets.
     seed = str(secrets.randbelow(2**32))
     print(f"PYTHONHASHSEED={seed}", flush=True)
     environment = {**os.environ, "PYTHONHASHSEED": seed}

@@ -10,7 +10,7 @@ from shared.adapters.board_redis import RedisBoard, redis_client
 from shared.adapters.dispatch_celery import celery_app
 from shared.config import settings
 from shared.wiring import Services, build
-from worker import stopping
+from worker import leaving, stopping
 from worker.schedule import SCHEDULE
 
 app = celery_app(settings().redis_url)
@@ -30,6 +30,12 @@ def services() -> Services:
 def _set_up_logs(**said: Any) -> None:
     del said
     logs.set_up(settings().log_level, settings().log_format)
+
+
+@signals.worker_ready.connect
+def _leave_in_time(**said: Any) -> None:
+    del said
+    leaving.leave_in_time()
 
 
 @signals.worker_shutting_down.connect

@@ -5,6 +5,7 @@ the attempt is used up, and the job `failed` after the last. Somebody else has i
 """
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +38,9 @@ log = logging.getLogger(__name__)
 
 # Of who waits for the database to hear how a job ended; the last repeats.
 _PAUSES_SECONDS: Final = (1.0, 1.0, 1.0, 2.0, 5.0)
-_UNDO_SECONDS: Final = 2.0  # what a worker that is to stop waits for the store
+# What a worker that is to stop waits for the store, and for the database.
+_UNDO_SECONDS: Final = 2.0
+_LEAVE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +106,20 @@ class Processing:
         """Say how it ended as soon as the database hears it, or its outage would cost an attempt.
 
         However long that is: the watch holds the lease again when it is back, or another has the
-        job and we hear that. A worker that is to stop, or whose task's time is up, leaves it.
+        job and we hear that. A worker that is to stop leaves it after a while.
         """
+        clock, leaves_at = self.services.clock, math.inf
         for pause in chain(_PAUSES_SECONDS, repeat(_PAUSES_SECONDS[-1])):
             try:
                 say()
             except Unavailable:
                 if self.is_stopping():
+                    leaves_at = min(leaves_at, clock.monotonic() + _LEAVE_SECONDS)
+                if clock.monotonic() >= leaves_at:
                     raise
             else:
                 return
-            self.services.clock.wait(pause)
+            clock.wait(_PAUSES_SECONDS[0] if self.is_stopping() else pause)
 
     def _bench(self, watch: Watch, undo: Undo) -> Workbench:
         services = self.services

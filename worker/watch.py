@@ -1,5 +1,6 @@
-"""Keeps a claim alive while its job runs, and says when to stop."""
+"""Keeps a claim alive while its job runs, says when to stop, and gives back what can't look."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +9,11 @@ from typing import Final, Self
 from shared.errors import LeaseLost, Unavailable
 from shared.services.claims import Claim, ClaimService
 
-_AGAIN_SECONDS: Final = 1.0  # until a beat that failed is tried again
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 1.0  # also until what failed is tried again
+# Who has not looked for so long since the worker was told to stop waits for a part that is silent.
+STUCK_SECONDS: Final = 6.0
 
 
 class Stopping(Exception):  # no error: the worker was told to stop
@@ -23,9 +28,10 @@ class Watch:
         self._claim = claim
         self._is_stopping = is_stopping
         self._held_until = time.monotonic() + claims.rules.lease.total_seconds()
+        self._stuck_at: float | None = None
         self._lost = False
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -45,19 +51,35 @@ class Watch:
         if self._is_stopping():
             raise Stopping
 
-    def _beat(self) -> None:
-        rules = self._claims.rules
-        pause = heartbeat = rules.heartbeat.total_seconds()
-        while not self._over.wait(pause):
-            asked_at = time.monotonic()
+    def _keep(self) -> None:
+        heartbeat = self._claims.rules.heartbeat.total_seconds()
+        due = time.monotonic() + heartbeat
+        while not self._over.wait(max(0.0, min(_LOOK_SECONDS, due - time.monotonic()))):
             try:
-                held = self._claims.beat(self._claim)
-            except Unavailable:
-                # The lease is ours until another claims: as soon as the database is back we say so.
-                pause = min(_AGAIN_SECONDS, heartbeat)
-                continue
-            pause = heartbeat
-            if not held:
+                if self._is_stuck():
+                    self._claims.hand_back(self._claim)
+                    self._lost = True
+                    log.warning("job_handed_back_stuck", extra={"job_id": self._claim.job.id})
+                    return
+                if time.monotonic() >= due:
+                    self._beat()
+                    due = time.monotonic() + heartbeat
+            except LeaseLost:
                 self._lost = True
                 return
-            self._held_until = asked_at + rules.lease.total_seconds()
+            except Exception as error:  # whatever it is, the lease is ours until another claims
+                if not isinstance(error, Unavailable):
+                    log.warning("heartbeat_failed", exc_info=error)
+                due = time.monotonic() + min(_LOOK_SECONDS, heartbeat)
+
+    def _is_stuck(self) -> bool:
+        now = time.monotonic()
+        if self._stuck_at is None and self._is_stopping():
+            self._stuck_at = now + STUCK_SECONDS
+        return self._stuck_at is not None and now >= self._stuck_at
+
+    def _beat(self) -> None:
+        asked_at = time.monotonic()
+        if not self._claims.beat(self._claim):
+            raise LeaseLost("Somebody else holds this job.")
+        self._held_until = asked_at + self._claims.rules.lease.total_seconds()

@@ -6,7 +6,7 @@ answer it is left alone; what changes meanwhile, it is told to forget before we 
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
@@ -95,6 +95,16 @@ class RedisBoard:
             self._pay()
         except RedisError as error:
             self._give_up(error, "board_not_written", jobs=len(job_ids))
+
+    def job_ids(self) -> Iterator[str]:
+        if self._silence:
+            return
+        start = self._key("")
+        try:
+            for key in self._client.scan_iter(f"{start}*", count=1000):
+                yield key.decode(errors="replace").removeprefix(start)
+        except RedisError as error:
+            self._give_up(error, "board_not_read")
 
     def beat(self, worker: str) -> None:
         if self._silence:

@@ -36,7 +36,12 @@ def create_table(name: str, *items: sa.schema.SchemaItem) -> None:
 
 
 def create_index(
-    name: str, table: str, columns: Sequence[str | sa.TextClause], *, unique: bool = False
+    name: str,
+    table: str,
+    columns: Sequence[str | sa.TextClause],
+    *,
+    unique: bool = False,
+    where: sa.TextClause | None = None,
 ) -> None:
     """Build an index while others write, unless it is there.
 
@@ -44,7 +49,7 @@ def create_index(
     waiting meanwhile. What was broken off has left an index that is not used: it is dropped first.
     """
     if not is_postgresql():
-        op.create_index(name, table, columns, unique=unique)
+        op.create_index(name, table, columns, unique=unique, sqlite_where=where)
         return
     with _patiently():
         if op.get_bind().execute(_IS_INVALID, {"name": name}).scalar():
@@ -54,6 +59,7 @@ def create_index(
             table,
             columns,
             unique=unique,
+            postgresql_where=where,
             if_not_exists=True,
             postgresql_concurrently=True,
         )

@@ -8,14 +8,13 @@ Links for outsiders are our own, signed and expiring.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from io import BytesIO, FileIO
 from pathlib import Path
@@ -33,6 +32,7 @@ from shared.adapters.objects_disk_folders import (
     make_folder,
 )
 from shared.adapters.objects_disk_links import DiskLinks
+from shared.adapters.objects_disk_lock import LONGEST_SECONDS, locked
 from shared.errors import Conflict, KeyTaken, NotFound, Unavailable
 from shared.model.digest import crc64
 from shared.model.naming import HIGH_WATER
@@ -44,9 +44,15 @@ _BLOCK: Final = 1024**2
 
 class DiskObjects(DiskLinks):
     def __init__(
-        self, root: Path, *, base_url: str, secret: str, folder: Path | None = None
+        self,
+        root: Path,
+        *,
+        base_url: str,
+        secret: str,
+        folder: Path | None = None,
+        lock_seconds: float = LONGEST_SECONDS,
     ) -> None:
-        self._root = root
+        self._root, self._lock_seconds = root, lock_seconds
         self._objects = folder or root / "objects"
         super().__init__(base_url, secret)
         for each in (self._objects.parent, root, self._objects, root / "facts", root / "parts"):
@@ -252,15 +258,8 @@ class DiskObjects(DiskLinks):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 path.unlink()
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            lock = (self._root / "lock").open("w")
-        except FileNotFoundError as error:
-            raise Unavailable("objects", "The folder of objects is gone.") from error
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self._root / "lock", self._lock_seconds)
 
     def _part_file(self, multipart_id: str) -> Path:
         return self._root / "parts" / multipart_id

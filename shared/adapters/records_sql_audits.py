@@ -1,7 +1,6 @@
 """Rows as the auditor reads them."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -18,7 +17,9 @@ from sqlalchemy import (
     update,
 )
 
+from shared.adapters.records_sql_quotas import begin_counting
 from shared.adapters.records_sql_uploads import is_alive
+from shared.adapters.records_sql_waits import SqlWaitRows
 from shared.adapters.sql_rows import value
 from shared.adapters.sql_time import db_now
 from shared.adapters.tables import (
@@ -29,13 +30,11 @@ from shared.adapters.tables import (
     jobs,
     quotas,
     uploads,
-    webhooks,
 )
-from shared.model.job import LONGEST_PAUSE
 from shared.model.lifecycle import JobState, UploadState
 from shared.model.upload import Chunk, Transfer
 from shared.model.webhook import DeliveryState
-from shared.records import AuditedDirect, AuditedJob, AuditedUpload, Figures, Overdue, Room
+from shared.records import AuditedDirect, AuditedJob, AuditedUpload, Figures, Room
 
 _USED: Final = (
     select(func.coalesce(func.sum(files.c.size), 0))
@@ -50,8 +49,15 @@ _RESERVED: Final = (
     .scalar_subquery()
 )
 
+_LAST: Final = (
+    select(func.coalesce(func.max(files.c.number), 0))
+    .where(files.c.tenant == quotas.c.tenant)
+    .correlate(quotas)
+    .scalar_subquery()
+)
 
-class SqlAuditRows:
+
+class SqlAuditRows(SqlWaitRows):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
@@ -79,6 +85,7 @@ class SqlAuditRows:
                 jobs.c.state.label("job_state"),
                 columns.updated_at,
                 columns.expires_at,
+                is_direct.label("is_direct"),
             )
             .outerjoin(jobs, jobs.c.upload_id == columns.id)
             .order_by(columns.id)
@@ -155,42 +162,10 @@ class SqlAuditRows:
             for row in found
         ]
 
-    def overdue_jobs(self, bound: timedelta, limit: int) -> list[Overdue]:
-        columns = jobs.c
-        due = or_(
-            columns.due_at < db_now(-bound), columns.due_at > db_now(bound + 2 * LONGEST_PAUSE)
-        )
-        queued = and_(columns.state == JobState.QUEUED, due)
-        held = and_(columns.state == JobState.RUNNING, columns.lease_until < db_now(-bound))
-        told_lately = columns.dispatched_at.between(db_now(-bound), db_now())
-        statement = (
-            select(columns.id, columns.due_at, held.label("is_taken"))
-            .where(or_(queued, held), or_(columns.dispatched_at.is_(None), ~told_lately))
-            .order_by(columns.due_at)
-            .limit(limit)
-        )
-        return [_overdue(row) for row in self._all(statement)]
-
-    def overdue_deliveries(self, bound: timedelta, limit: int) -> list[Overdue]:
-        columns, other = deliveries.c, deliveries.alias("other")
-        tried = select(other.c.webhook_id).where(
-            other.c.attempts > 0, other.c.updated_at > db_now(-bound)
-        )
-        free = or_(columns.lease_until.is_(None), columns.lease_until < db_now(-bound))
-        due = and_(columns.state == DeliveryState.PENDING, columns.due_at < db_now(-bound), free)
-        owned = exists().where(webhooks.c.id == columns.webhook_id)
-        taken = columns.lease_until.is_not(None)
-        statement = (
-            select(columns.id, columns.due_at, taken.label("is_taken"))
-            .where(due, owned, columns.webhook_id.not_in(tried))
-            .order_by(columns.due_at)
-            .limit(limit)
-        )
-        return [_overdue(row) for row in self._all(statement)]
-
-    def unowned_deliveries(self, limit: int) -> list[str]:
-        owned = exists().where(webhooks.c.id == deliveries.c.webhook_id)
-        statement = select(deliveries.c.id).where(~owned).order_by(deliveries.c.id).limit(limit)
+    def uncounted(self, limit: int) -> list[str]:
+        counted = select(quotas.c.tenant)
+        tenants = select(files.c.tenant).union(select(uploads.c.tenant)).subquery().c.tenant
+        statement = select(tenants).where(tenants.not_in(counted)).order_by(tenants).limit(limit)
         return list(self._connection.execute(statement).scalars())
 
     def figures(self) -> Figures:
@@ -216,9 +191,11 @@ class SqlAuditRows:
 
     def recount(self, tenant: str) -> None:
         here = quotas.c.tenant == tenant
+        begin_counting(self._connection, tenant)
         self._connection.execute(update(quotas).where(here).values(used=quotas.c.used))
         # Only a statement that begins with the row in hand sees all that was added before.
-        real = update(quotas).where(here).values(used=_USED, reserved=_RESERVED)
+        last = case((quotas.c.last_number < _LAST, _LAST), else_=quotas.c.last_number)
+        real = update(quotas).where(here).values(used=_USED, reserved=_RESERVED, last_number=last)
         self._connection.execute(real)
 
     def _all(self, statement: Any) -> Sequence[RowMapping]:
@@ -231,9 +208,6 @@ def _upload(row: RowMapping) -> AuditedUpload:
         AuditedUpload,
         state=UploadState(row["state"]),
         staged=int(row["staged"]),
+        is_direct=bool(row["is_direct"]),
         job_state=None if row["job_state"] is None else JobState(row["job_state"]),
     )
-
-
-def _overdue(row: RowMapping) -> Overdue:
-    return value(row, Overdue, is_taken=bool(row["is_taken"]))

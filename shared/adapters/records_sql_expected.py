@@ -1,7 +1,8 @@
 """What must be in the store, as the auditor reads it: the objects of files and of thumbnails."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -9,14 +10,19 @@ from sqlalchemy import (
     RowMapping,
     Select,
     and_,
+    exists,
     null,
     or_,
     select,
     union_all,
 )
 
-from shared.adapters.tables import files, objects, thumbnails
+from shared.adapters.records_sql_uploads import is_alive
+from shared.adapters.sql_rows import value
+from shared.adapters.tables import files, objects, sightings, thumbnails, uploads
 from shared.records import Expected, ObjectRecord, ObjectState
+
+_DELETIONS: Final = "deletion"  # what the sweep of that name has tried for long
 
 
 class SqlExpectedRows:
@@ -68,6 +74,35 @@ class SqlExpectedRows:
             if row["state"] == ObjectState.LINKED and not row["referred"]
         ]
         return alone, found[-1]["key"] if len(found) >= limit else None
+
+    def unfinished(self, before: datetime, limit: int) -> list[ObjectRecord]:
+        columns, heirs = objects.c, objects.alias("heirs")
+        resists = exists().where(
+            sightings.c.kind == _DELETIONS,
+            sightings.c.name == columns.key,
+            sightings.c.first_seen_at <= before,
+        )
+        is_meant = and_(
+            columns.state == ObjectState.INTENDED,
+            ~exists().where(uploads.c.id == columns.upload_id, is_alive()),
+            # What it may have written is settled before anything of it goes.
+            ~exists().where(heirs.c.successor == columns.upload_id),
+        )
+        is_referred = or_(
+            exists().where(files.c.key == columns.key),
+            exists().where(thumbnails.c.key == columns.key),
+        )
+        statement = (
+            select(objects)
+            .where(or_(columns.updated_at <= before, resists))
+            .where(or_(columns.state == ObjectState.DELETING, is_meant), ~is_referred)
+            .order_by(columns.updated_at)
+            .limit(limit)
+        )
+        return [
+            value(row, ObjectRecord, state=ObjectState(row["state"]))
+            for row in self._all(statement)
+        ]
 
     def _all(self, statement: Any) -> Sequence[RowMapping]:
         return self._connection.execute(statement).mappings().all()

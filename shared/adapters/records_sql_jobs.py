@@ -79,7 +79,13 @@ class SqlJobRows:
         return self._write(mine, step=step, done=done)
 
     def advance(
-        self, job_id: str, event: Event, *, fence: int | None = None, **changes: Any
+        self,
+        job_id: str,
+        event: Event,
+        *,
+        fence: int | None = None,
+        lapsed: timedelta | None = None,
+        **changes: Any,
     ) -> Job | None:
         sources, target = job_change(event)
         here = and_(jobs.c.id == job_id, jobs.c.state.in_(sources))
@@ -87,6 +93,8 @@ class SqlJobRows:
             here = and_(here, jobs.c.fence == fence)
         else:
             changes["fence"] = jobs.c.fence + 1  # whoever runs it now has lost it
+        if lapsed is not None:
+            here = and_(here, _lapsed(lapsed))
         changes["finished_at"] = db_now() if target in FINAL_JOBS else None
         if isinstance(pause := changes.pop("pause", None), timedelta):
             changes["due_at"] = db_now(pause)

@@ -14,13 +14,14 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal_column,
     or_,
     select,
     update,
 )
 
 from shared.adapters.sql_rows import insert_unless_there, value
-from shared.adapters.sql_time import db_now
+from shared.adapters.sql_time import db_now, no_sooner
 from shared.adapters.tables import chunks, direct, idempotency, jobs, objects, uploads
 from shared.model.lifecycle import FINAL_UPLOADS, Event, UploadState, upload_change
 from shared.model.upload import Chunk, Transfer, Upload
@@ -45,19 +46,26 @@ class SqlUploadRows:
         row = found.mappings().first()
         return None if row is None else upload_of(row)
 
-    def add_bytes(self, upload_id: str, length: int, *, at: int | None, reserve: int) -> bool:
+    def add_bytes(
+        self,
+        upload_id: str,
+        length: int,
+        *,
+        at: int | None,
+        reserve: int,
+        lifetime: timedelta | None = None,
+    ) -> bool:
         open_here = and_(uploads.c.id == upload_id, uploads.c.state == UploadState.RECEIVING)
         if at is not None:
             open_here = and_(open_here, uploads.c.received == at)
-        statement = (
-            update(uploads)
-            .where(open_here)
-            .values(
-                received=uploads.c.received + length,
-                reserved=uploads.c.reserved + reserve,
-                updated_at=db_now(),
-            )
-        )
+        counted: dict[str, Any] = {
+            "received": uploads.c.received + length,
+            "reserved": uploads.c.reserved + reserve,
+            "updated_at": db_now(),
+        }
+        if lifetime is not None:
+            counted["expires_at"] = no_sooner(uploads.c.expires_at, lifetime)
+        statement = update(uploads).where(open_here).values(counted)
         return self._connection.execute(statement).rowcount == 1
 
     def declare(self, upload_id: str, size: int) -> bool:
@@ -134,7 +142,7 @@ class SqlUploadRows:
 
     def hoarding(self, older_than: timedelta, limit: int) -> list[Upload]:
         ended = uploads.c.state.in_(FINAL_UPLOADS - {UploadState.FAILED})
-        return self._since(older_than, limit, and_(ended, uploads.c.reserved != 0))
+        return self._since(older_than, limit, and_(ended, _has_room()))
 
     def hold(self, upload_id: str, state: UploadState) -> bool:
         # An UPDATE locks the row on both databases; `updated_at` stays what it was.
@@ -231,7 +239,8 @@ def _has_chunks() -> ColumnElement[bool]:
 
 
 def _has_room() -> ColumnElement[bool]:
-    return uploads.c.reserved != 0
+    # Not a parameter: a plan that is kept for any number would not be of the index of these rows.
+    return uploads.c.reserved != literal_column("0")
 
 
 def upload_of(row: RowMapping) -> Upload:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from shared.adapters.sql_time import Instant
@@ -30,6 +31,7 @@ metadata = MetaData(
 _ID: Final = String(36)
 # In the order of bytes, as stores list them, whatever order the database has for other text.
 _KEY: Final = Text().with_variant(Text(collation="C"), "postgresql")
+_HAS_ROOM: Final = text("reserved != 0")
 
 uploads = Table(
     "uploads",
@@ -62,6 +64,12 @@ uploads = Table(
     Index(None, "tenant", "owner", "state"),
     Index(None, "state", "expires_at"),
     Index(None, "state", "updated_at"),
+    Index(
+        "ix_uploads_hoarding",
+        *("state", "updated_at"),
+        sqlite_where=_HAS_ROOM,
+        postgresql_where=_HAS_ROOM,
+    ),
 )
 
 chunks = Table(

@@ -25,6 +25,7 @@ class AuditedUpload:
     job_state: JobState | None
     updated_at: datetime
     expires_at: datetime
+    is_direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,27 @@ class AuditRows(Protocol):
 
     def rooms(self, after: str, limit: int) -> list[Room]: ...
 
+    def uncounted(self, limit: int) -> list[str]:
+        """Return tenants with files or uploads and without a quota."""
+        ...
+
     def overdue_jobs(self, bound: timedelta, limit: int) -> list[Overdue]:
-        """Return jobs due, or whose lease ran out, that long ago, and nobody told of since."""
+        """Return jobs due, or whose lease ran out, that long ago, and nobody told of since.
+
+        And those that are due, or whose lease ends, where no clock that is right can have put it.
+        """
         ...
 
     def overdue_deliveries(self, bound: timedelta, limit: int) -> list[Overdue]:
-        """Return pending deliveries due that long ago, to webhooks that nobody called since."""
+        """Return pending deliveries due that long ago, to webhooks that nobody called since.
+
+        Behind others of a webhook that is called they may wait for a day. And those due, or whose
+        lease ends, where no clock that is right can have put it, if nobody touched them since.
+        """
+        ...
+
+    def due_deliveries(self) -> int:
+        """Count the pending deliveries that are due and in nobody's hands."""
         ...
 
     def unowned_deliveries(self, limit: int) -> list[str]: ...
@@ -144,7 +160,8 @@ class AuditRows(Protocol):
         """Set the quota to what its rows add up to; whoever changes it meanwhile is not lost.
 
         The one verb that writes. Everybody else adds to the quota in the transaction that changes
-        the rows: with its row held first, what is counted is all that was added before.
+        the rows: with its row held first, what is counted is all that was added before. A quota
+        without a row gets one, without a limit, that counts its files on from the highest number.
         """
         ...
 
@@ -170,5 +187,12 @@ class ExpectedRows(Protocol):
         """Look at `limit` rows of objects; return those linked that nothing refers to.
 
         With them the key of the last one looked at, None at the end.
+        """
+        ...
+
+    def unfinished(self, before: datetime, limit: int) -> list[ObjectRecord]:
+        """Return rows of objects meant, or to be deleted, since before then and for nobody's use.
+
+        One that is asked for anew each hour counts from when that was first done.
         """
         ...

@@ -35,12 +35,19 @@ class JobRows(Protocol):
     def note(self, job_id: str, fence: int, step: str, done: int) -> Job | None: ...
 
     def advance(
-        self, job_id: str, event: Event, *, fence: int | None = None, **changes: Any
+        self,
+        job_id: str,
+        event: Event,
+        *,
+        fence: int | None = None,
+        lapsed: timedelta | None = None,
+        **changes: Any,
     ) -> Job | None:
         """Move the job if it is where `event` starts; None when it is not.
 
         With `fence` only for the one who claimed it so; without, whoever runs it loses it.
-        `pause` (a timedelta) sets `due_at` that far ahead.
+        With `lapsed`, how long a lease is, only if that of the job has run out. `pause` (a timedelta)
+        sets `due_at` that far ahead.
         """
         ...
 

@@ -15,8 +15,19 @@ class UploadRows(Protocol):
 
     def find(self, upload_id: str) -> Upload | None: ...
 
-    def add_bytes(self, upload_id: str, length: int, *, at: int | None, reserve: int) -> bool:
-        """Count `length` more bytes while receiving; with `at`, only if so many are here."""
+    def add_bytes(
+        self,
+        upload_id: str,
+        length: int,
+        *,
+        at: int | None,
+        reserve: int,
+        lifetime: timedelta | None = None,
+    ) -> bool:
+        """Count `length` more bytes while receiving; with `at`, only if so many are here.
+
+        With `lifetime` the upload expires no sooner than nearly that from now.
+        """
         ...
 
     def declare(self, upload_id: str, size: int) -> bool:

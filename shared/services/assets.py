@@ -109,7 +109,7 @@ class AssetService:
                 told = f"The file is {verdict.content_type}, and no {category}."
                 raise Unsupported(told, detected=verdict.content_type)
             job = self.uploads.submit(caller, new, intake, idempotency_key=asset.idempotency_key)
-        return self._url(self.jobs.wait(caller, job.id, self.wait_seconds))
+        return self._url(self.jobs.wait(caller, self.jobs.begun(caller, job), self.wait_seconds))
 
     def _url(self, status: JobStatus) -> str:
         job, file = status.job, status.visible_file

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from shared.errors import BodyCut, ChunkConflict
 from shared.model.caller import Caller, Scope
@@ -19,12 +20,16 @@ from shared.services.screening import Screening
 
 @dataclass(frozen=True, slots=True)
 class ChunkService:
-    """`roll` is the length in bytes at which a stream is committed and goes on in a new chunk."""
+    """`roll` is the length in bytes at which a stream is committed and goes on in a new chunk.
+
+    An upload of which no chunk comes for `lifetime` expires.
+    """
 
     records: Records
     staging: Staging
     screening: Screening
     roll: int
+    lifetime: timedelta
 
     def put(
         self, caller: Caller, upload_id: str, number: int, body: Body, sha256: bytes | None
@@ -50,7 +55,7 @@ class ChunkService:
             if before:
                 return self._repeat(upload, before, intake.chunks)
             try:
-                commit(self.records, upload, intake.chunks, at=None)
+                commit(self.records, upload, intake.chunks, at=None, lifetime=self.lifetime)
             except ChunkConflict:
                 return self._repeat(upload, self._rows(upload, number), intake.chunks)
             intake.commit()

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 # Pauses of a job whose outage goes on; the last repeats until a day is full.
 OUTAGE_PAUSES: Final = (*(timedelta(seconds=5 * 2**n) for n in range(6)), LONGEST_PAUSE)
 OUTAGE_LIMIT: Final = timedelta(hours=24)
+_WRITING: Final = frozenset({"publish", "record"})  # in these steps whole objects may be there
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +147,19 @@ class ClaimService:
         with self.records.begin() as rows:
             job = self._settle(rows, claim, Event.REJECT, Outcome.REJECTED, error=problem(because))
             places = release(rows, claim.upload.id)
-            if claim.job.fence == 1 and claim.upload.replaces is None:
-                # The first and only claim, and it did not come to publish.
+            has_written = claim.job.fence > 1 or job.step in _WRITING
+            if not has_written and claim.upload.replaces is None:
                 drop_unbegun(rows, claim.upload.id)
             owed = self.events.of_upload(rows, EventType.REJECTED, claim.upload, job)
         self._show(job)
         self._deliver(owed)
         self.staging.clear(*places)
 
-    def give_up(self, claim: Claim, error: Mapping[str, Any]) -> None:
+    def give_up(self, claim: Claim, error: Mapping[str, Any], **where: Any) -> None:
         """We are at fault: the job ends, its bytes and room are kept for a retry."""
         with self.records.begin() as rows:
-            job = self._settle(rows, claim, Event.GIVE_UP, Outcome.FAILED, error=dict(error))
+            where["error"] = dict(error)
+            job = self._settle(rows, claim, Event.GIVE_UP, Outcome.FAILED, **where)
             owed = self.events.of_upload(rows, EventType.FAILED, claim.upload, job)
         self._show(job)
         self._deliver(owed)
@@ -185,15 +187,13 @@ class ClaimService:
             self._back(claim, Outcome.PUT_OFF, error=problem(outage), pause=pauses[-1], **again)
 
     def bury(self, job: Job) -> None:
-        """Fail a job whose workers died as often as a job may be tried."""
-        error = {
-            "code": "attempts_exhausted",
-            "detail": f"The job was given up after {job.attempts} attempts that did not end.",
-        }
+        """Fail a job of which all workers died; raises `LeaseLost` if the last was heard of since."""
+        detail = f"The job was given up after {job.attempts} attempts that did not end."
+        error = {"code": "attempts_exhausted", "detail": detail}
         with self.records.read() as rows:
             upload = rows.uploads.find(job.upload_id)
         if upload is not None:
-            self.give_up(Claim(job, upload, ()), error)
+            self.give_up(Claim(job, upload, ()), error, lapsed=self.rules.lease)
 
     def _claim(self, rows: Transaction, job_id: str, worker: str) -> Claim:
         known = rows.jobs.find(job_id)

@@ -5,6 +5,7 @@ No locks: one row decides. Who loses a race has changed nothing and drops its by
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import NoReturn
 
 from shared.errors import (
@@ -28,10 +29,13 @@ def commit(
     chunks: Sequence[Chunk],
     *,
     at: int | None,
+    lifetime: timedelta,
     declares: bool = False,
     arrived: Arrived | None = None,
 ) -> None:
     """Add the rows of chunks; with `at` only where the upload has come to that offset.
+
+    From now on the upload is silent for `lifetime` before it expires.
 
     With `declares` the size of `upload` is said only now, and becomes the row's. `arrived` is called
     in the transaction of the last byte. Raises `OffsetMismatch`, `NotReceiving`, `ChunkConflict`,
@@ -43,7 +47,9 @@ def commit(
     more = length if upload.size is None else 0
     try:
         with records.begin() as rows:
-            if not rows.uploads.add_bytes(upload.id, length, at=at, reserve=more):
+            if not rows.uploads.add_bytes(
+                upload.id, length, at=at, reserve=more, lifetime=lifetime
+            ):
                 lose(rows, upload, at)
             if declares and upload.size is not None:
                 more = declare(rows, upload.id, upload.size, at=at or 0)

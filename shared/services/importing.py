@@ -175,21 +175,21 @@ class ImportService:
     def _submitted(
         self, caller: Caller, found: Found, new: NewUpload, key: str, stop: Event
     ) -> Job:
-        uploads, known = self.uploads, new.profile
-        with uploads.begin_submission(caller, new.filename, profile=known) as intake:
+        with self.uploads.begin_submission(caller, new.filename, profile=new.profile) as intake:
             with _opened(found) as source:
                 for block in _blocks(source, stop):
                     intake.write(block)
                 if intake.length != found.size or not found.is_still(os.fstat(source.fileno())):
                     raise Unprocessable("It changed while it was read.")
             intake.finish()
-            return uploads.submit(caller, new, intake, idempotency_key=key)
+            return self.uploads.submit(caller, new, intake, idempotency_key=key)
 
     def _ended(self, caller: Caller, found: Found, job: Job, stop: Event) -> Outcome:
-        while not job.is_final:
+        status = self.jobs.begun(caller, job)
+        while not (job := status.job).is_final:
             if stop.is_set():
                 raise _Stopped
-            job = self.jobs.wait(caller, job.id, _LOOK_SECONDS).job
+            status = self.jobs.wait(caller, status, _LOOK_SECONDS)
         if job.state is JobState.SUCCEEDED:
             return Outcome(found.name, What.IMPORTED, size=found.size)
         return _refused(found, (job.error or {}).get("detail", f"its job was {job.state}"))

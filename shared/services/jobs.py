@@ -1,6 +1,7 @@
 """Jobs as clients see them: queued with the seal, announced after it, polled, retried."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -93,8 +94,9 @@ class JobService:
     def statuses(self, caller: Caller, job_ids: Sequence[str]) -> list[JobStatus]:
         """Return those of the jobs that the caller may see, in the order asked for.
 
-        An end stays as it is, but a file may be deleted by somebody who dies before the board hears
-        of it: what shows one is believed only while it is fresh, or while the rows don't answer.
+        What was rejected stays so. Any other end may be followed by a retry, a recovery or a deletion
+        that the board never hears of: it is believed only while it is fresh, or while the rows
+        don't answer.
         """
         caller.require(Scope.FILES_READ)
         if len(job_ids) > MOST_IDS:
@@ -112,10 +114,22 @@ class JobService:
             and caller.sees(tenant=good[job_id].job.tenant, owner=good[job_id].job.owner)
         ]
 
+    def begun(self, caller: Caller, job: Job) -> JobStatus:
+        """Return the status of a job that was just committed, as it was then if the rows don't answer.
+
+        It is promised by then: who heard of an outage would send the file once more.
+        """
+        try:
+            return self.status(caller, job.id)
+        except Unavailable:
+            if job.is_final:  # an earlier one; its file has to be read
+                raise
+            return JobStatus(job, None, job.updated_at)
+
     def wait(
         self,
         caller: Caller,
-        job_id: str,
+        status: JobStatus,
         seconds: float,
         *,
         known: int | None = None,
@@ -123,16 +137,17 @@ class JobService:
     ) -> JobStatus:
         """Return as soon as the job is final, or newer than version `known`, or time is up.
 
-        `is_over` may say before that nobody waits any more.
+        `is_over` may say before that nobody waits any more. While the rows don't answer there is
+        nothing new.
         """
         until = self.clock.monotonic() + seconds
-        status = self.status(caller, job_id)
         while not status.job.is_final and (known is None or status.job.version <= known):
             left = until - self.clock.monotonic()
             if left <= 0 or is_over():
                 break
             self.clock.wait(min(_POLL_SECONDS, left))
-            status = self.status(caller, job_id)
+            with suppress(Unavailable):
+                status = self.status(caller, status.job.id)
         return status
 
     def retry(self, caller: Caller, job_id: str) -> Job:
@@ -145,8 +160,9 @@ class JobService:
             if again is None or not here:
                 raise Conflict(f"This job is {job.state}, not failed.", state=str(job.state))
             upload = rows.uploads.find(job.upload_id)
+            is_empty = upload is not None and upload.size == 0
             lies_in_store = upload is not None and upload.is_direct and upload.reserved
-            if not (lies_in_store or rows.chunks.names(job.upload_id)):
+            if not (is_empty or lies_in_store or rows.chunks.names(job.upload_id)):
                 raise Conflict("The bytes of this upload are not kept any more.")
             rows.jobs.dispatched([job_id])
         self.announce(again)
@@ -186,4 +202,4 @@ class JobService:
 
 def _is_good(shown: Shown) -> bool:
     status = shown.status
-    return shown.age <= FRESH or (status.job.is_final and status.file is None)
+    return shown.age <= FRESH or status.job.state is JobState.REJECTED

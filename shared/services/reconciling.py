@@ -6,7 +6,7 @@ nobody followed is lost, maybe with the worker that took it, and the window is `
 
 While the database is away nobody extends a lease. When it is back, leases that ran out are left alone
 for as long as one lasts: who lives beats meanwhile, and an outage costs no attempt. So they are when the
-database's clock was set back: leases that end far ahead are over, but who lives holds them.
+database's clock was set, or the machine slept: whose lease is over may live all the same.
 
 What can't be done of one row is logged, and keeps nobody from what is wanted of the others.
 """
@@ -73,12 +73,12 @@ class Reconciler:
             is_ours, now = rows.leases.take(_LEASE_NAME, self.holder, self.lease), rows.now()
         lease = self.claims.rules.lease
         was_away = self.sight.regain(self.pause + lease * _SHARE, lease)
-        if self.sight.was_set_back(now, lease) or was_away:
+        if self.sight.was_set(now, lease) or was_away:
             log.warning("leases_spared", extra={"seconds": lease.total_seconds()})
         if not is_ours:
             return None
         counts: dict[str, int] = {}
-        for work in (self._queue_jobless, self._release_hoarded, self._jobs, self._deliveries):
+        for work in (self._jobs, self._deliveries, self._queue_jobless, self._release_hoarded):
             with _item(work.__name__.strip("_")):
                 counts |= work()
         done = Reconciled(**counts)

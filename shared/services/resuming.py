@@ -33,7 +33,7 @@ from shared.services.finding import find_upload, is_id, looked_up
 from shared.services.jobs import JobService
 from shared.services.joining import Parts, arrived, join, joined_again, parts_of
 from shared.services.releasing import release
-from shared.services.resumption import Resumption, is_over, resumption
+from shared.services.resumption import Opened, Resumption, found, is_over, standing
 from shared.services.streams import StreamService
 from shared.services.uploads import UploadService
 
@@ -55,7 +55,7 @@ class ResumeService:
         said: str | None,
         body: Body | None = None,
         checksum: Checksum | None = None,
-    ) -> Capability:
+    ) -> Opened:
         """Open an upload, with what comes of it already: all of that, or it is not opened.
 
         Raises what `UploadService.open` and `StreamService.append` raise.
@@ -76,7 +76,7 @@ class ResumeService:
             intake.commit()
         return opened
 
-    def join(self, caller: Caller, new: NewUpload, said: str | None, parts: Parts) -> Capability:
+    def join(self, caller: Caller, new: NewUpload, said: str | None, parts: Parts) -> Opened:
         """Open the upload that joins partial ones in this order; a repeat renews the first's address.
 
         Raises `Conflict` for what is no partial upload or is part of another, `TooLarge`.
@@ -87,7 +87,7 @@ class ResumeService:
         with self.records.begin() as rows:
             capability = joined_again(rows, caller, said, parts)
             if capability is not None:
-                return capability
+                return found(rows, capability)
             size = sum(each.size or 0 for each in parts_of(rows, caller, parts.ids))
             whole = replace(new, filename=upload.filename, size=size)
             self.uploads.screening.refuse_declaration(whole)
@@ -97,8 +97,9 @@ class ResumeService:
             job = join(rows, upload.id, self.jobs)
             if job is None and parts.have_to_be_whole:
                 raise Conflict("Not all of these partial uploads are complete.")
+            opened = found(rows, capability)
         self._announce(job)
-        return capability
+        return opened
 
     def enter(self, capability: Capability) -> Upload:
         """Return the upload whose address this is. Raises `NotFound`, `Gone`."""
@@ -117,11 +118,8 @@ class ResumeService:
         """Return where the upload is. Raises `NotFound`, also if it has got another address."""
         caller.require(Scope.FILES_WRITE)
         with self.records.read() as rows:
-            upload = find_upload(rows, caller, capability.upload_id)
-            row = rows.resumables.find(upload.id)
-            if row is None or not row.opens_with(capability.secret):
-                raise NotFound("upload")
-            return resumption(rows, upload, row)
+            find_upload(rows, caller, capability.upload_id)
+            return found(rows, capability).resumption
 
     def append(
         self,
@@ -195,7 +193,7 @@ class ResumeService:
         upload: Upload,
         said: str | None,
         chunks: Sequence[Chunk],
-    ) -> Capability:
+    ) -> Opened:
         capability = Capability.new(upload.id)
         job: Job | None = None
         try:
@@ -205,10 +203,11 @@ class ResumeService:
                 hashed = capability.secret_sha256
                 rows.resumables.add(Resumable(upload.id, hashed, said, concat))
                 job = self._added(rows, upload, chunks)
+                opened = found(rows, capability)
         except OutcomeUnknown as lost:
-            looked_up(self.records, lost, lambda rows: rows.resumables.find(upload.id))
+            opened = looked_up(self.records, lost, lambda rows: standing(rows, capability))
         self._announce(job)
-        return capability
+        return opened
 
     def _added(self, rows: Transaction, upload: Upload, chunks: Sequence[Chunk]) -> Job | None:
         length = sum(chunk.length for chunk in chunks)

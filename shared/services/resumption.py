@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.errors import NotFound
 from shared.model.job import Job
 from shared.model.lifecycle import UploadState
-from shared.model.resumable import Resumable
+from shared.model.resumable import Capability, Resumable
 from shared.model.upload import Upload
 from shared.records import Transaction
 
@@ -24,7 +25,33 @@ class Resumption:
     job: Job | None
 
 
-def resumption(rows: Transaction, upload: Upload, row: Resumable) -> Resumption:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An upload that has just been opened: its address, and where it was then."""
+
+    capability: Capability
+    resumption: Resumption
+
+
+def found(rows: Transaction, capability: Capability) -> Opened:
+    """Return where the upload of this address is. Raises `NotFound`, also if it has got another."""
+    opened = standing(rows, capability)
+    if opened is None:
+        raise NotFound("upload")
+    return opened
+
+
+def standing(rows: Transaction, capability: Capability) -> Opened | None:
+    upload, row = (
+        rows.uploads.find(capability.upload_id),
+        rows.resumables.find(capability.upload_id),
+    )
+    if upload is None or row is None or not row.opens_with(capability.secret):
+        return None
+    return Opened(capability, _resumption(rows, upload, row))
+
+
+def _resumption(rows: Transaction, upload: Upload, row: Resumable) -> Resumption:
     is_waiting = bool(row.parts) and upload.state is UploadState.RECEIVING
     size = _sum_of(rows, row.parts) if is_waiting else upload.size
     offset = None if is_waiting else upload.received

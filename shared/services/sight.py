@@ -38,14 +38,14 @@ class Sight:
         self._seen_at = now
         return was_away
 
-    def was_set_back(self, told: datetime, lease: timedelta) -> bool:
-        """Note what time the database says; True when that is a `lease` less than it has to be.
+    def was_set(self, told: datetime, lease: timedelta) -> bool:
+        """Note what time the database says; True when that is not what it has to be, by a `lease`.
 
-        Then nothing is clear before one from now.
+        Its clock was set, or all of us slept. Then nothing is clear before one lease from now.
         """
         now, before = self.monotonic(), self._told
         self._told = told, now
-        if before is None or told - before[0] > timedelta(seconds=now - before[1]) - lease:
+        if before is None or abs(told - before[0] - timedelta(seconds=now - before[1])) < lease:
             return False
         self._clear_at = now + lease.total_seconds()
         return True

@@ -84,7 +84,14 @@ class StreamService:
         def commit_these(chunks: list[Chunk]) -> None:
             at = chunks[0].offset
             first = declares and at == offset
-            commit(records, upload, chunks, at=at, declares=first, arrived=arrived)
+            lifetime = self.chunks.lifetime
+            commit(
+                *(records, upload, chunks),
+                at=at,
+                lifetime=lifetime,
+                declares=first,
+                arrived=arrived,
+            )
             intake.commit()
 
         @cache  # of the whole body, however many chunks it is

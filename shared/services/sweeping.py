@@ -2,12 +2,15 @@
 
 The lease is a matter of thrift: every sweep may run twice at once and do no harm. When a sweep is due
 the rows say, by the database's clock: whoever calls may forget, restart, or have a clock of its own.
+A service is in each sweep once at most: one that hangs outlives its lease, and takes no second thread.
 """
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -30,15 +33,40 @@ _STOPPED: Final = "stopped"
 _ONLY_OURS: Final = frozenset({"cursor", "report"})
 
 
+class Turns:
+    """Since when this process is in which sweep."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since: dict[str, float] = {}  # of time.monotonic()
+
+    @contextmanager
+    def taken(self, name: str) -> Iterator[float | None]:
+        """Take the sweep for the block, or yield for how many seconds it has been taken."""
+        began = time.monotonic()
+        with self._lock:
+            since = self._since.get(name)
+            if since is None:
+                self._since[name] = began
+        if since is not None:
+            yield began - since
+            return
+        try:
+            yield None
+        finally:
+            del self._since[name]
+
+
 @dataclass(frozen=True, slots=True)
 class SweepService:
     sweeper: Sweeper
     sweeps: Sequence[Sweep] = SWEEPS
+    turns: Turns = field(default_factory=Turns)
 
     def run(self, name: str, *, dry_run: bool = False) -> dict[str, Any]:
         """Run a sweep and return its result, with `error` when a part did not answer.
 
-        Says `skipped` when it is running elsewhere. A dry run changes nothing, takes no lease, and
+        Says `skipped` when it is running, here or elsewhere. A dry run changes nothing, takes no lease, and
         is not kept. Raises `NotFound` for a name that no sweep has.
         """
         sweep = self._named(name)
@@ -72,9 +100,17 @@ class SweepService:
     def _kept(
         self, sweep: Sweep, is_stopping: Callable[[], bool] = lambda: False
     ) -> dict[str, Any]:
+        with self.turns.taken(sweep.name) as seconds:
+            if seconds is None:
+                return self._leased(sweep, is_stopping)
+        if seconds > self._longest(sweep).total_seconds():
+            log.warning("sweep_hung", extra={"sweep": sweep.name, "seconds": round(seconds)})
+        return {"skipped": "running here"}
+
+    def _leased(self, sweep: Sweep, is_stopping: Callable[[], bool]) -> dict[str, Any]:
         lease, holder = _lease(sweep), str(uuid7())
         with self.sweeper.records.begin() as rows:
-            if not rows.leases.take(lease, holder, 2 * self._budget(sweep)):
+            if not rows.leases.take(lease, holder, self._longest(sweep)):
                 return {"skipped": "running elsewhere"}
             last = _last(rows, sweep)
         result: dict[str, Any] = {"error": {"code": "internal_error", "detail": "See the log."}}
@@ -104,6 +140,9 @@ class SweepService:
 
     def _budget(self, sweep: Sweep) -> timedelta:
         return sweep.budget or self.sweeper.rules.budget
+
+    def _longest(self, sweep: Sweep) -> timedelta:
+        return 2 * self._budget(sweep)
 
     def _run(self, sweep: Sweep, last: Mapping[str, Any], *, dry_run: bool = False) -> Run:
         return Run(

@@ -18,6 +18,7 @@ from shared.errors import Unavailable
 from shared.model.file import Thumbnail
 from shared.model.job import JobStatus
 from shared.model.lifecycle import JobState
+from shared.ports_board import ListedBoard
 from tests.support.builders import a_file, a_job
 from tests.support.cable import Cable, a_cable
 from tests.support.races import at_once
@@ -196,6 +197,16 @@ def test_boards_with_another_prefix_do_not_meet(board: RedisBoard, client: Redis
     assert other.workers() == []
 
 
+def test_a_board_lists_the_jobs_that_it_shows(board: RedisBoard, client: Redis) -> None:
+    shown, other = status(), RedisBoard(client, prefix=f"{uuid4().hex}:")
+    board.put(shown)
+    board.beat("ingest@a")
+
+    assert isinstance(board, ListedBoard)
+    assert list(board.job_ids()) == [shown.job.id]
+    assert list(other.job_ids()) == []
+
+
 def test_the_check_of_a_board_that_answers_is_silent(board: RedisBoard) -> None:
     board.check()
 
@@ -223,6 +234,7 @@ class TestOutage:
         far.beat("ingest@a")
         far.forget([shown.job.id])
         assert far.workers() == []
+        assert list(far.job_ids()) == []
         with pytest.raises(Unavailable) as refusal:
             far.check()
         assert (refusal.value.code, refusal.value.retryable) == ("board_unavailable", True)

@@ -51,6 +51,22 @@ def test_the_migrations_end_at_the_tables(empty_url: str) -> None:
     assert differences(empty_url) == []
 
 
+def test_an_index_of_few_rows_is_of_those_that_the_code_asks_for(empty_url: str) -> None:
+    migrate(empty_url)
+
+    made = engine(empty_url, pool_size=1)
+    with made.connect() as connection:
+        found = inspect(connection).get_indexes("uploads")
+        few = {
+            each["name"]: str(where).strip("()").replace("<>", "!=")
+            for each in found
+            if (where := each.get("dialect_options", {}).get(f"{made.dialect.name}_where"))
+            is not None
+        }
+    made.dispose()
+    assert few == {"ix_uploads_hoarding": "reserved != 0"}
+
+
 def test_a_table_that_is_made_anew_keeps_what_refers_to_it(empty_url: str) -> None:
     migrate(empty_url, "0003")
     made = engine(empty_url, pool_size=1)

@@ -1,7 +1,11 @@
 """Objects on disk, and the links that we sign for them ourselves."""
 
-from collections.abc import Callable
+import fcntl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,7 @@ import pytest
 from shared.adapters.objects_disk import DiskObjects
 from shared.errors import AppError, Conflict, KeyTaken, NotFound, Unavailable
 from tests.contract.object_store import ObjectStoreContract
-from tests.support.objects import KEY, put
+from tests.support.objects import KEY, content, put
 from tests.support.waiting import eventually
 
 
@@ -73,9 +77,53 @@ class TestObjectsOnDisk(ObjectStoreContract):
         with pytest.raises(Unavailable):
             put(store, KEY, b"x")
 
+    def test_who_is_frozen_with_the_lock_keeps_nobody_else_waiting_for_ever(
+        self, tmp_path: Path
+    ) -> None:
+        store = on_disk(tmp_path, lock_seconds=0.2)
+        put(store, KEY, b"hello")
+        seen = store.find(KEY)
+        assert seen is not None
 
-def on_disk(folder: Path) -> DiskObjects:
-    return DiskObjects(folder / "store", base_url="http://sluice", secret="s" * 32)
+        with locked_by_another(tmp_path):
+            for attempt in (
+                partial(put, store, "a/new", b"x"),
+                partial(store.delete, [KEY]),
+                partial(store.delete_seen, seen),
+            ):
+                with pytest.raises(Unavailable, match="locked"):
+                    attempt()
+            read = content(store)
+        put(store, "a/new", b"x")
+        store.delete([KEY])
+
+        assert read == b"hello"
+        assert [each.key for each in store.listing()] == ["a/new"]
+
+    def test_the_lock_is_waited_for_as_long_as_it_may_take(
+        self, store: DiskObjects, tmp_path: Path
+    ) -> None:
+        with locked_by_another(tmp_path):
+            putting = threading.Thread(target=put, args=(store, KEY, b"hello"))
+            putting.start()
+            putting.join(0.3)
+            waited = putting.is_alive()
+        putting.join(5)
+
+        assert waited
+        assert content(store) == b"hello"
+
+
+def on_disk(folder: Path, *, lock_seconds: float = 10) -> DiskObjects:
+    root = folder / "store"
+    return DiskObjects(root, base_url="http://sluice", secret="s" * 32, lock_seconds=lock_seconds)
+
+
+@contextmanager
+def locked_by_another(folder: Path) -> Iterator[None]:
+    with (folder / "store" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def refused(attempt: Callable[[], object]) -> bool:

@@ -95,6 +95,19 @@ def test_bytes_are_counted_while_an_upload_is_receiving(rows: Transaction) -> No
     assert counted(rows, upload) == (7, 7)
 
 
+@pytest.mark.parametrize(("left", "lasts"), [(0.5, 1), (0.995, 0.995), (5, 5)])
+def test_bytes_give_an_upload_time_for_the_next(
+    rows: Transaction, left: float, lasts: float
+) -> None:
+    upload = rows.uploads.add(an_upload(), left * HOUR)
+
+    assert rows.uploads.add_bytes(upload.id, 3, at=None, reserve=0, lifetime=HOUR)
+
+    now = rows.uploads.find(upload.id)
+    assert now is not None
+    assert abs(now.expires_at - upload.created_at - lasts * HOUR) < timedelta(seconds=5)
+
+
 def test_bytes_at_another_offset_change_nothing(rows: Transaction) -> None:
     upload = rows.uploads.add(an_upload(received=5), HOUR)
 

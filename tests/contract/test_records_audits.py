@@ -1,6 +1,7 @@
 """What every database must tell the auditor: pages of one moment each, and sums."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,44 @@ def test_rooms_are_what_is_said_and_what_it_adds_up_to(rows: Transaction) -> Non
     assert rows.audits.rooms("default", 10) == [Room("empty", 0, 0, 0, 0)]
 
 
+def test_a_tenant_without_a_quota_is_uncounted_until_it_is_counted_again(
+    rows: Transaction,
+) -> None:
+    rows.uploads.add(an_upload(tenant="uploads", reserved=10), HOUR)
+    file = rows.files.add(a_file(tenant="files", size=7), None)
+    rows.quotas.reserve("default", 0)
+
+    before = rows.audits.uncounted(10)
+    rows.audits.recount("uploads")
+
+    assert before == ["uploads"]
+    assert rows.audits.uncounted(10) == []
+    assert rows.audits.rooms("files", 1) == [Room("uploads", 0, 10, 0, 10)]
+    assert file.number == 1
+
+
+def test_rows_of_objects_that_nobody_finished_are_found_by_their_age(rows: Transaction) -> None:
+    alive = rows.uploads.add(an_upload(), HOUR)
+    rows.files.add(a_file(key="file"), None)
+    for key, owner in (("meant", "u"), ("going", "u"), ("open", alive.id), ("file", "v")):
+        assert rows.objects.intend(key, owner)
+    rows.objects.deleting(["going", "file"], "u", "v")
+
+    found = rows.expected.unfinished(rows.now() + HOUR, 10)
+
+    assert {each.key for each in found} == {"meant", "going"}
+    assert rows.expected.unfinished(rows.now() - HOUR, 10) == []
+
+
+def test_deliveries_that_are_due_and_free_are_counted(rows: Transaction) -> None:
+    webhook = rows.webhooks.add(a_webhook())
+    deliveries = [a_delivery(webhook.id) for _ in range(3)]
+    rows.webhooks.owe(deliveries)
+    assert rows.webhooks.claim(deliveries[0].id, timedelta(seconds=30))
+
+    assert rows.audits.due_deliveries() == 2
+
+
 def test_expected_objects_know_their_file_and_their_row(rows: Transaction) -> None:
     file = rows.files.add(a_file(key="b", thumbnails=(SMALL,)), None)
     rows.objects.intend("b", file.id)
@@ -150,7 +189,7 @@ def test_overdue_jobs_say_whether_somebody_took_them(rows: Transaction) -> None:
 def test_a_job_put_off_for_longer_than_any_pause_is_overdue(rows: Transaction) -> None:
     job = rows.jobs.claim(rows.jobs.add(a_job()).id, "worker", HOUR, 3)
     assert job is not None
-    ahead = {"pause": 24 * HOUR, "dispatched_at": rows.now() + 24 * HOUR}
+    ahead: dict[str, Any] = {"pause": 24 * HOUR, "dispatched_at": rows.now() + 24 * HOUR}
     rows.jobs.advance(job.id, Event.HAND_BACK, fence=job.fence, **ahead)
 
     assert [each.id for each in rows.audits.overdue_jobs(SOON, 10)] == [job.id]

@@ -284,7 +284,7 @@ def test_a_lease_that_its_holder_sets_anew_is_a_lease_again(rows: Transaction) -
 
 def test_what_was_put_off_or_told_of_by_a_clock_that_was_ahead_is_due(rows: Transaction) -> None:
     claimed = a_claim(rows)
-    ahead = {"pause": DAY, "dispatched_at": rows.now() + DAY}
+    ahead: dict[str, Any] = {"pause": DAY, "dispatched_at": rows.now() + DAY}
     rows.jobs.advance(claimed.id, Event.HAND_BACK, fence=claimed.fence, **ahead)
 
     assert rows.jobs.queued() == 1

@@ -128,15 +128,13 @@ class Arena:
         self._deliver()
         for name in _SWEEPS * 2:
             calm.services.sweeps.run(name)
-        judge = PortJudge(calm.records._engine, calm.objects)
-        known = {row["name"] for row in judge.rows("SELECT name FROM chunks")}
-        strays = [f"I3: {path} in staging" for path in calm.staged() if path.name not in known]
+        judge = PortJudge.of(calm)
         unheard = [
             f"I7: {row['type']} is {row['state']}"
             for row in judge.rows("SELECT type, state FROM deliveries")
             if row["state"] != "delivered"
         ]
-        return judge.check([]).breaches + strays + unheard
+        return judge.check([]).breaches + unheard
 
     def empty(self) -> None:
         """Put everything away, so that a hundredth round is no slower than the first."""

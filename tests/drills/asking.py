@@ -125,7 +125,7 @@ class Client:
         del which
         new = NewUpload(self.kind.filename, len(self.content), transfer=Transfer.STREAM)
         new = replace(new, sha256=self._sha256())
-        return {"upload_id": self.services.resuming.open(CALLER, new, None).upload_id}
+        return {"upload_id": self.services.resuming.open(CALLER, new, None).capability.upload_id}
 
     def _patch(self, which: str) -> dict[str, Any]:
         """Ask for the offset and go on from there; a client that finds all there is content."""
@@ -139,7 +139,8 @@ class Client:
     def _part(self, which: str) -> dict[str, Any]:
         body = self.piece(int(which))
         new = NewUpload("upload", len(body), transfer=Transfer.PART)
-        return {"part": self.services.resuming.open(CALLER, new, None, Bytes(body)).upload_id}
+        opened = self.services.resuming.open(CALLER, new, None, Bytes(body))
+        return {"part": opened.capability.upload_id}
 
     def _join(self, which: str) -> dict[str, Any]:
         del which
@@ -147,7 +148,7 @@ class Client:
         parts = [answers[f"part-{number}"]["part"] for number in range(self.kind.parts)]
         new = NewUpload(self.kind.filename, sha256=self._sha256())
         opened = self.services.resuming.join(CALLER, new, None, Parts(parts, "final;…"))
-        return {"upload_id": opened.upload_id}
+        return {"upload_id": opened.capability.upload_id}
 
     def _complete(self, which: str) -> dict[str, Any]:
         del which

@@ -5,20 +5,18 @@ import random
 import pytest
 
 SEEDS = 2**32
-_SHARE, _SHARE_OF_WHOLE = 4, 7  # the second of those that start a copy
+_SHARE = 4
 _FEW = 8  # that many were asked for by name
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of the proofs that drills notice what they are for, the suite runs some, others each time."""
-    marked = [(each, each.get_closest_marker("teeth")) for each in items]
-    teeth = [(each, "is_whole" in marker.kwargs) for each, marker in marked if marker is not None]
+    teeth = [each for each in items if each.get_closest_marker("teeth")]
     if config.getoption("--long") or len(teeth) < _FEW:
         return
-    random.SystemRandom().shuffle(teeth)
-    whole = [each for each, is_whole in teeth if is_whole]
-    others = [each for each, is_whole in teeth if not is_whole]
-    left = {*whole[len(whole) // _SHARE_OF_WHOLE :], *others[len(others) // _SHARE :]}
+    drawn = random.Random(config.getoption("randomly_seed"))  # noqa: S311  # two processes draw the same
+    teeth.sort(key=lambda each: each.nodeid)
+    left = set(drawn.sample(teeth, len(teeth) - len(teeth) // _SHARE))
     config.hook.pytest_deselected(items=list(left))
     items[:] = [each for each in items if each not in left]
 

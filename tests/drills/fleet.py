@@ -31,16 +31,16 @@ class Toll:
     rig: Rig
     kills: int = 0
     died: dict[int, int] = field(default_factory=dict)
-    _owed: int = 0
+    _killers: int = 0
     _dead: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _whole: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def is_paid(self) -> bool:
-        """Whether all the kills are done that were asked for."""
+        """Whether nobody kills any more: all is done that was asked for, or has failed."""
         with self._lock:
-            return self._owed == 0
+            return self._killers == 0
 
     def strikes(
         self,
@@ -56,13 +56,12 @@ class Toll:
         A part is killed while all of them are there: of two, one can take over.
         """
         with self._lock:
-            self._owed += times
+            self._killers += 1
 
         def work(over: threading.Event) -> None:
             drawn = [
                 (self.rig.said.uniform(*every), self.rig.said.choice(parts)) for _ in range(times)
             ]
-            left = times
             try:
                 for pause, part in drawn:
                     if over.wait(pause):
@@ -70,16 +69,11 @@ class Toll:
                     if first is not None:
                         first()
                     self.strike(part, children=children, beside=parts)
-                    left -= self._paid(1)
             finally:
-                self._paid(left)  # who fails keeps nobody waiting
+                with self._lock:
+                    self._killers -= 1
 
         return work
-
-    def _paid(self, kills: int) -> int:
-        with self._lock:
-            self._owed -= kills
-        return kills
 
     def one_by_one(self, parts: Sequence[str], times: int) -> Work:
         """Kill who is at work, so often, each when nobody is dead any more and no job is theirs.

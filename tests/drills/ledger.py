@@ -16,14 +16,17 @@ from typing import Any
 
 @dataclass
 class Entry:
-    """One upload as its client knows it. `chunks` are the numbers acknowledged."""
+    """One upload as its client knows it; no other has its name.
+
+    `chunks` are those acknowledged: the SHA-256 of each by its number.
+    """
 
     name: str
     sha256: str
     size: int
     upload_id: str | None = None
     job_id: str | None = None
-    chunks: set[int] = field(default_factory=set)
+    chunks: dict[int, str] = field(default_factory=dict)
     sealed: bool = False
     cancelled: bool = False
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import count as counted
@@ -20,9 +19,10 @@ from tests.support.waiting import eventually
 
 PATIENCE_SECONDS: Final = 120.0
 _REQUEST_SECONDS: Final = 30.0
+# What a service says whose parts die: done, or not now. Anything else is a fault, though clients repeat it.
+ANSWERS: Final = frozenset({200, 201, 202, 503})
 _REPEATED: Final = frozenset({429, 500, 502, 503, 504, 507})
 _CHUNK: Final = 64 * 1024
-_NEWEST, _OLDER = 300, 100  # jobs that are polled each time
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Clients:
                 "open",
                 "POST",
                 "/api/v1/uploads",
-                json={"filename": filename, "size": len(content), "chunk_size": chunk_size},
+                json={"filename": entry.name, "size": len(content), "chunk_size": chunk_size},
                 headers={"Idempotency-Key": f"{self.seed}-{entry.name}"},
             )
             entry.upload_id = opened["id"]
@@ -105,7 +105,7 @@ class Clients:
             for index, chunk in chunks:
                 path = f"/api/v1/uploads/{entry.upload_id}/chunks/{index}"
                 self._until(session, entry, f"chunk {index}", "PUT", path, data=chunk)
-                entry.chunks.add(index)
+                entry.chunks[index] = digest(chunk)
             path = f"/api/v1/uploads/{entry.upload_id}/complete"
             entry.job_id = self._until(session, entry, "complete", "POST", path, json={})["id"]
             entry.sealed = True
@@ -116,19 +116,24 @@ class Clients:
     ) -> dict[str, Any]:
         """Repeat a request until it is answered for good; return the answer's body."""
 
-        def once() -> requests.Response | None:
+        def once() -> (
+            tuple[requests.Response] | None
+        ):  # a refusal is false, and an answer all the same
             try:
                 response = self._send(session, method, path, **said)
             except requests.RequestException:
                 self._count(0)
                 return None
             self._count(response.status_code)
-            return None if response.status_code in _REPEATED else response
+            return None if response.status_code in _REPEATED else (response,)
 
         with self.ledger.asked(entry, op):
-            response = eventually(once, PATIENCE_SECONDS, every=0.1, says=f"{entry.name}: no {op}")
-            told = f"{op} of {entry.name}: {response.status_code} {response.text[:300]}"  # type: ignore[union-attr]  # eventually returns what is true
-            assert response is not None and response.ok, told  # noqa: PT018  # one claim
+            answer = eventually(once, PATIENCE_SECONDS, every=0.1, says=f"{entry.name}: no {op}")
+            assert answer is not None
+            (response,) = answer
+            assert response.ok, (
+                f"{op} of {entry.name}: {response.status_code} {response.text[:300]}"
+            )
         body: dict[str, Any] = response.json()
         return body
 
@@ -156,31 +161,31 @@ class Clients:
 
 @dataclass
 class Poller:
-    """Polls jobs all the while; `breaches` says where a status went back."""
+    """Polls jobs all the while; `breaches` says where a status went back, or could not be read."""
 
     clients: Clients
     breaches: list[str] = field(default_factory=list)
     polls: int = 0
 
     def run(self, over: threading.Event) -> None:
-        """Poll the newest jobs and some of the others, a hundred in a request, until `over`."""
+        """Poll all jobs there are, a hundred in a request, until `over`."""
         seen: dict[str, tuple[bool, str]] = {}
-        said = random.Random(self.clients.seed)  # noqa: S311  # no secret
         with requests.Session() as session:
             session.trust_env = False
             while not over.wait(0.2):
                 ids = [each.job_id for each in self.clients.ledger.entries if each.job_id]
-                older, newest = ids[:-_NEWEST], ids[-_NEWEST:]
-                asked = newest + said.sample(older, min(len(older), _OLDER))
-                for batch in pieces(asked, 100):
-                    with suppress(requests.RequestException):
+                for batch in pieces(ids, 100):
+                    try:
                         self._look(session, batch, seen)
+                    except requests.RequestException as error:
+                        self.breaches.append(f"a poll was not answered: {error!r}")
 
     def _look(
         self, session: requests.Session, ids: list[str], seen: dict[str, tuple[bool, str]]
     ) -> None:
         said = self.clients._send(session, "GET", f"/api/v1/jobs?ids={','.join(ids)}")
         if not said.ok:
+            self.breaches.append(f"a poll was answered {said.status_code}")
             return
         for job in said.json()["items"]:
             self.polls += 1

@@ -1,21 +1,43 @@
-"""The sweeps that clear up, as two nights would run them, by a process that has nothing broken."""
+"""The sweeps that clear up and those that audit, as nights would run them, in a process that is sound."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from shared.config import read_settings
+from shared.services.sweeping import SweepService
 from shared.wiring import build
 
 _SWEEPS: Final = ("object-orphans", "multiparts", "staging-orphans")
+_AUDITS: Final = ("audit", "reread")
 
 
 def two_nights(environment: Mapping[str, str]) -> None:
     """Sweep what the stack of this environment has; fails when a sweep did."""
+    with _sweeps_of(environment) as sweeps:
+        results = [sweeps.run(name) for name in _SWEEPS * 2]
+    failed = [result for result in results if "error" in result]
+    assert not failed, f"swept in vain: {failed}"
+
+
+def audited(environment: Mapping[str, str]) -> list[str]:
+    """Return what the auditor finds in all that the stack has, and leave it as it is."""
+    with _sweeps_of(environment) as sweeps:
+        results = [sweeps.run(name, dry_run=True) for name in _AUDITS]
+    failed = [each for each in results if "error" in each or each["failed"] or each["capped"]]
+    assert not failed, f"audited in vain: {failed}"
+    return [
+        f"audit: {each['kind']} {each['subject']}: {each['detail']}"
+        for result in results
+        for each in result["report"]
+    ]
+
+
+@contextmanager
+def _sweeps_of(environment: Mapping[str, str]) -> Iterator[SweepService]:
     said = {name.lower(): value for name, value in environment.items() if value}
     services = build(read_settings(_env_file=None, **said))
     try:
-        results = [services.sweeps.run(name) for name in _SWEEPS * 2]
+        yield services.sweeps
     finally:
         services.records.close()
-    failed = [result for result in results if "error" in result]
-    assert not failed, f"swept in vain: {failed}"

@@ -21,7 +21,7 @@ Race = Callable[[Arena], None]
 def streams_go_on_at_one_address(arena: Arena) -> None:
     contents = [arena.content() for _ in range(6)]
     new = NewUpload("notes.txt", len(contents[0]), transfer=Transfer.STREAM)
-    opened = arena.calm.services.resuming.open(CALLER, new, None)
+    opened = arena.calm.services.resuming.open(CALLER, new, None).capability
     upload = _upload(arena, opened.upload_id)
 
     def append(content: bytes) -> Receipt:
@@ -104,12 +104,13 @@ def _parts(arena: Arena) -> tuple[list[str], bytes]:
     bodies = [arena.content(), arena.content()]
     open_one = arena.calm.services.resuming.open
     new = NewUpload("part", len(bodies[0]), transfer=Transfer.PART)
-    return [open_one(CALLER, new, None, Bytes(body)).upload_id for body in bodies], b"".join(bodies)
+    opened = [open_one(CALLER, new, None, Bytes(body)) for body in bodies]
+    return [each.capability.upload_id for each in opened], b"".join(bodies)
 
 
 def _join(arena: Arena, parts: list[str]) -> Capability:
     resuming = arena.factory.services.resuming
-    return resuming.join(CALLER, NewUpload("notes.txt"), None, Parts(parts, "final;"))
+    return resuming.join(CALLER, NewUpload("notes.txt"), None, Parts(parts, "final;")).capability
 
 
 def _made(arena: Arena, upload_id: str) -> bytes:

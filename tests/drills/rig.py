@@ -18,10 +18,12 @@ from typing import Final
 import psutil
 from sqlalchemy import create_engine
 
-from tests.drills.invariants import Checker, Verdict
+from tests.drills.checker import Checker
+from tests.drills.invariants import Verdict
 from tests.drills.ledger import Ledger
 from tests.drills.load import Clients
-from tests.drills.nights import two_nights
+from tests.drills.nights import audited, two_nights
+from tests.drills.staged import StagedInFolder
 from tests.support.quick import ASIDE, a_quick_stack
 from tests.support.restless import SECOND
 from tests.support.stack import ROOT, Stack
@@ -71,9 +73,12 @@ class Rig:
         return time.monotonic() - began
 
     def verdict(self) -> Verdict:
-        """Run the sweeps twice, as two nights would, and judge what is left."""
-        two_nights(environment_of(self.stack, embedded_in(self.stack)))
-        return self.checker.check(self.ledger.entries)
+        """Run the sweeps twice, as two nights would, judge what is left, and let it be audited."""
+        environment = environment_of(self.stack, embedded_in(self.stack))
+        two_nights(environment)
+        verdict = self.checker.check(self.ledger.entries)
+        verdict.breaches += audited(environment)
+        return verdict
 
 
 _STUCK: Final = (
@@ -105,10 +110,10 @@ def a_rig(
             sub="drill", scope="files:read files:write files:delete webhooks", exp=_in_a_day()
         )
         clients = Clients(stack.base_url, token, ledger, seed)
+        staging = StagedInFolder(Path(stack.env["STAGING_DIR"]))
+        checker = Checker(engine, staging, stack.s3, stack.env["S3_BUCKET_NAME"])
         try:
-            yield Rig(
-                stack, ledger, clients, Checker(engine, stack.s3, stack.env["S3_BUCKET_NAME"]), seed
-            )
+            yield Rig(stack, ledger, clients, checker, seed)
         finally:
             engine.dispose()
             ledger.close()

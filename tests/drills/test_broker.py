@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,16 +11,18 @@ import pytest
 from redis import Redis
 
 from tests.drills.fleet import keeping_up, starts, wait_until_back
-from tests.drills.load import Work, ending, meanwhile
+from tests.drills.load import ANSWERS, Work, ending, meanwhile
 from tests.drills.rig import Rig, a_rig, kill
 from tests.drills.timeline import in_words, judged, percentile, waits
 from tests.drills.watching import Watcher
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.measures, pytest.mark.timeout(3600)]
 POLLED_AGAIN_SECONDS = 60.0
 ANSWERED_SECONDS = 3.0
 RECOVERED_SECONDS = 2.5
+LATE_SECONDS = 1.0  # nothing comes later than 0.6 s after it was read
+FORGOTTEN_SECONDS = 12.0  # a job is rung for again after three
 COPY_SECONDS = 6.0  # a copy is older than what the board may show without asking the rows
 
 
@@ -106,10 +109,16 @@ def test_a_broker_that_loses_everything_loses_no_upload(
 ) -> None:
     uploads, rounds, freeze_seconds = (2000, 9, 10.0) if is_long else (30, 1, 3.0)
     with a_rig(tmp_path, seed, sabotage="dawdling") as rig:
+        forgotten(rig)
+        print(f"what it forgot settled {rig.settle(FORGOTTEN_SECONDS):.1f} s after")
         watcher, broker, done = Watcher(rig), Broker(rig, freeze_seconds), threading.Event()
         with meanwhile(ending(done, broker.losses(rounds)), watcher.run):
             rig.clients.upload_until(
-                done.is_set, at_least=uploads, at_once=3, may_go_on=keeping_up(rig, 20)
+                done.is_set,
+                at_least=uploads,
+                at_once=3,
+                first=len(rig.ledger.entries),
+                may_go_on=keeping_up(rig, 20),
             )
             settled = rig.settle(POLLED_AGAIN_SECONDS)
         verdict = judged(rig)
@@ -125,21 +134,56 @@ def test_a_broker_that_loses_everything_loses_no_upload(
         print(f"while it was frozen: {in_words(frozen)}; {rig.clients.statuses}")
         assert (verdict.breaches, watcher.breaches) == ([], [])
         assert verdict.counts["jobs succeeded"] == verdict.counts["uploads"]
+        assert watcher.polls > 0
+        assert rig.clients.statuses.keys() <= ANSWERS
+        assert frozen, "nobody asked for anything while it was frozen"
         assert percentile(frozen, 0.99) < ANSWERED_SECONDS
 
 
-@pytest.mark.teeth(is_whole=True)
+@pytest.mark.teeth
 def test_a_board_that_takes_old_news_turns_the_drill_red(tmp_path: Path, seed: int) -> None:
     with a_rig(tmp_path, seed, sabotage="board-goes-back,late-puts,dawdling") as rig:
-        watcher, broker = Watcher(rig, every_seconds=0.05), Broker(rig, 0)
-
-        def flush(over: threading.Event) -> None:
-            while not over.wait(0.3):
-                broker.is_flushed()
-
-        with meanwhile(flush, watcher.run):
-            rig.clients.upload_until(lambda: bool(watcher.breaches), at_least=20, at_once=4)
+        watcher = Watcher(rig, every_seconds=0.05)
+        late_news(rig, watcher, lambda: bool(watcher.breaches))
 
         print(watcher.breaches[:3])
-        with pytest.raises(AssertionError):
-            assert watcher.breaches == []
+        assert any(" went from " in said for said in watcher.breaches)
+
+
+@pytest.mark.teeth
+def test_old_news_alone_turns_nothing_red(tmp_path: Path, seed: int) -> None:
+    with a_rig(tmp_path, seed, sabotage="late-puts,dawdling") as rig:
+        watcher = Watcher(rig, every_seconds=0.05)
+        late_news(rig, watcher, lambda: True)
+
+        assert watcher.breaches == []
+        assert watcher.polls > 0
+
+
+@pytest.mark.teeth
+def test_a_broker_that_forgets_without_a_reconciler_turns_the_drill_red(
+    tmp_path: Path, seed: int
+) -> None:
+    with a_rig(tmp_path, seed, sabotage="no-reconciler,dawdling") as rig:
+        forgotten(rig)
+
+        with pytest.raises(AssertionError, match="jobs are stuck"):
+            rig.settle(FORGOTTEN_SECONDS)
+
+
+def forgotten(rig: Rig, jobs: int = 6) -> None:
+    """Let the broker lose what it was told of so many jobs before a worker hears of them.
+
+    Of one that is frozen at most what it had asked for is on its way to it.
+    """
+    with rig.stack.paused("worker"):
+        rig.clients.upload_all(jobs, first=len(rig.ledger.entries))
+        Broker(rig, 0).forgets_all()
+
+
+def late_news(rig: Rig, watcher: Watcher, is_enough: Callable[[], bool]) -> None:
+    """Upload while somebody polls, and poll on until what was late has come."""
+    with meanwhile(watcher.run):
+        rig.clients.upload_until(is_enough, at_least=40, at_once=4)
+        rig.settle()
+        threading.Event().wait(LATE_SECONDS)

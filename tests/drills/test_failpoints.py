@@ -4,7 +4,7 @@ import pytest
 
 from tests.drills.lanes import a_sample, those, try_all
 
-_SHORT_CELLS = 300
+_SHORT_CELLS = 200
 _SEEDS = 3
 
 # What is turned off, the cells where that matters, and what is broken then.
@@ -36,6 +36,7 @@ TEETH = [
 ]
 
 
+@pytest.mark.measures  # a cell that takes long is a breach
 @pytest.mark.timeout(3 * 3600)
 def test_no_fault_at_any_point_loses_doubles_or_strands_anything(
     seed: int, *, is_long: bool

@@ -18,6 +18,7 @@ from tests.support.restless import SECOND
 from tests.support.small_disk import a_small_disk
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.measures
 MIB: Final = 1024**2
 _FULL: Final = frozenset({503, 507})
 _FLOOR: Final = 16 * MIB
@@ -79,7 +80,7 @@ def test_a_full_disk_under_everything_loses_nothing_and_all_parts_go_on(
         assert deaths(rig) == []
 
 
-@pytest.mark.teeth(is_whole=True)
+@pytest.mark.teeth
 def test_workers_that_end_when_the_broker_refuses_turn_the_drill_red(
     tmp_path: Path, seed: int
 ) -> None:
@@ -99,7 +100,7 @@ def test_workers_that_end_when_the_broker_refuses_turn_the_drill_red(
         assert deaths(rig) != []
 
 
-@pytest.mark.teeth(is_whole=True)
+@pytest.mark.teeth
 def test_with_short_writes_taken_for_whole_ones_the_drill_goes_red(
     tmp_path: Path, seed: int
 ) -> None:

@@ -68,7 +68,7 @@ def test_a_body_on_its_way_is_taken_before_the_web_goes(rig: Rig) -> None:
     assert LATE_SECONDS <= took <= OUT_SECONDS
 
 
-@pytest.mark.teeth(is_whole=True)
+@pytest.mark.teeth
 def test_workers_that_keep_their_jobs_turn_the_drill_red(tmp_path: Path, seed: int) -> None:
     with a_rig(tmp_path, seed, sabotage="hand-back-off,lingering") as rig:
         rig.clients.upload_all(8)

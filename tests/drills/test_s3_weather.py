@@ -15,7 +15,7 @@ import pytest
 from shared.adapters.client_s3 import S3Place, s3_client
 from tests.drills.rig import Rig, a_rig
 from tests.drills.storms import Storm, damage_before, storm_before
-from tests.support.servers import seaweedfs
+from tests.support.servers import seaweedfs, settings_of
 from tests.support.weather import weather_before
 
 _HURRIED: Final = "hurried-store"
@@ -37,11 +37,7 @@ def a_sky(folder: Path, seed: int, *sabotages: str) -> Iterator[Sky]:
         storm = Storm(seed, ())
         proxy.brings(storm, times=None)
         said = {
-            "S3_ENDPOINT_URL": proxy.place.endpoint or "",
-            "S3_BUCKET_NAME": place.bucket,
-            "S3_REGION": place.region,
-            "S3_ACCESS_KEY_ID": place.access_key_id or "",
-            "S3_SECRET_ACCESS_KEY": place.secret_access_key or "",
+            **settings_of(proxy.place),
             "WORKER_CONCURRENCY": "8",
             "MAX_ATTEMPTS": "2",  # an outage costs none
         }
@@ -88,7 +84,7 @@ def test_what_the_store_damages_is_written_anew(sky: Sky) -> None:
     assert sky.storm.hurt.total() > 0
 
 
-@pytest.mark.teeth(is_whole=True)
+@pytest.mark.teeth
 def test_without_verification_and_with_outages_that_cost_an_attempt_the_drill_goes_red(
     tmp_path: Path, seed: int
 ) -> None:
@@ -101,6 +97,7 @@ def test_without_verification_and_with_outages_that_cost_an_attempt_the_drill_go
         verdict = sky.rig.verdict()
 
         assert any(said.startswith("I4: object") for said in verdict.breaches), verdict
+        assert any(said.startswith("audit: ") for said in verdict.breaches), verdict
         assert any("its job is failed" in said for said in verdict.breaches), verdict
 
 

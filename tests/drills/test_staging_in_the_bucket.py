@@ -10,10 +10,11 @@ from typing import Final
 import pytest
 
 from shared.adapters.client_s3 import s3_client
-from tests.drills.load import meanwhile
+from tests.drills.load import ANSWERS, meanwhile
 from tests.drills.rig import Rig, a_rig, kill
+from tests.drills.staged import StagedInBucket
 from tests.support import weather
-from tests.support.servers import seaweedfs
+from tests.support.servers import seaweedfs, settings_of
 from tests.support.waiting import eventually
 from tests.support.weather import Call, Choice, Fault, Weather, weather_before
 
@@ -61,11 +62,7 @@ def a_sky(folder: Path, seed: int, *sabotages: str) -> Iterator[Sky]:
     with seaweedfs() as place, weather_before(place, keeps_calls=False) as proxy:
         said = {
             "STAGING_BACKEND": "s3",
-            "S3_ENDPOINT_URL": proxy.place.endpoint or "",
-            "S3_BUCKET_NAME": place.bucket,
-            "S3_REGION": place.region,
-            "S3_ACCESS_KEY_ID": place.access_key_id or "",
-            "S3_SECRET_ACCESS_KEY": place.secret_access_key or "",
+            **settings_of(proxy.place),
             "MAX_ATTEMPTS": "1000",
             "LEASE_SECONDS": "2",
             "HEARTBEAT_SECONDS": "0.6",
@@ -73,7 +70,9 @@ def a_sky(folder: Path, seed: int, *sabotages: str) -> Iterator[Sky]:
         }
         with a_rig(folder, seed, sabotage=",".join((_HURRIED, *sabotages)), **said) as rig:
             store = s3_client(place, place.endpoint)
-            checker = replace(rig.checker, s3=store, kept=frozenset({MARK}))
+            staging = StagedInBucket(store, place.bucket, ROOT)
+            kept = (*rig.checker.kept, ROOT)
+            checker = replace(rig.checker, s3=store, staging=staging, kept=kept)
             # Chunks that are long enough to be joined.
             clients = replace(rig.clients, large_chunk=8 * MIB)
             yield Sky(replace(rig, checker=checker, clients=clients), proxy)
@@ -118,13 +117,14 @@ def test_deaths_between_the_answers_of_the_store_lose_and_double_nothing(
         dark(sky, 20.0 if is_long else 1.0)
         verdict = sky.rig.verdict()
 
-        print(verdict)
+        print(f"{verdict}; {sky.rig.clients.statuses}")
         assert deaths.died >= rounds * len(moments)
         assert verdict.breaches == []
         assert verdict.counts["jobs succeeded"] == len(sky.rig.ledger.entries)
+        assert sky.rig.clients.statuses.keys() <= ANSWERS | {0}  # of a web that has died
 
 
-@pytest.mark.teeth(is_whole=True)
+@pytest.mark.teeth
 def test_without_chunks_that_stay_until_the_file_is_told_of_the_drill_goes_red(
     tmp_path: Path, seed: int
 ) -> None:

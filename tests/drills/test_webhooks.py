@@ -23,7 +23,7 @@ from tests.support.restless import SECOND
 from tests.support.servers import free_port
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.measures, pytest.mark.timeout(1800)]
 WITHOUT: Final = (SECOND, *ASIDE)
 HURRY: Final = "hurried-webhooks"
 SETTLED_SECONDS: Final = 900.0  # a receiver hears one thing at a time
@@ -125,7 +125,7 @@ def test_calm_receivers_hear_once_and_wait_for_no_dead_one(rig: Rig, *, is_long:
         assert percentile(beside, 0.99) <= percentile(before, 0.99) + DELAYED_SECONDS
 
 
-@pytest.mark.teeth(is_whole=True)
+@pytest.mark.teeth
 def test_a_sender_content_with_any_answer_turns_the_drill_red(tmp_path: Path, seed: int) -> None:
     with (
         a_rig(tmp_path, seed, sabotage=f"{HURRY},any-answer-is-good", without=WITHOUT) as rig,

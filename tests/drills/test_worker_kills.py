@@ -8,7 +8,7 @@ import pytest
 
 from tests.drills.fleet import Toll, keeping_up
 from tests.drills.ledger import Entry
-from tests.drills.load import Poller, ending, meanwhile
+from tests.drills.load import ANSWERS, Poller, ending, meanwhile
 from tests.drills.rig import LEASE_SECONDS, RECONCILE_SECONDS, Rig, a_rig
 from tests.drills.sabotages_jobs import POISONED
 from tests.drills.timeline import in_words, judged, percentile, recoveries, waits
@@ -17,7 +17,7 @@ from tests.support.quick import ASIDE
 from tests.support.restless import SECOND
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.measures, pytest.mark.timeout(3600)]
 BOUND_SECONDS = LEASE_SECONDS + 2 * RECONCILE_SECONDS
 WORKERS = ("worker", SECOND)
 ATTEMPTS = 3
@@ -75,6 +75,8 @@ def test_no_kill_of_a_worker_loses_or_doubles_a_file(
         print(f"recovered in the storm: {in_words(in_storm)}; one by one: {in_words(one_by_one)}")
         print(f"from accepted to ended: {in_words(waited)}")
         assert (verdict.breaches, poller.breaches) == ([], [])
+        assert poller.polls > 0
+        assert rig.clients.statuses.keys() <= ANSWERS
         assert verdict.counts["jobs succeeded"] == verdict.counts["uploads"]
         assert one_by_one
         assert percentile(one_by_one, 0.99) <= BOUND_SECONDS
@@ -96,7 +98,7 @@ def test_a_file_that_kills_its_workers_fails_and_holds_nobody_up(tmp_path: Path,
         assert percentile(while_, 0.99) <= 1.2 * percentile(before, 0.99) + 1
 
 
-@pytest.mark.teeth(is_whole=True)
+@pytest.mark.teeth
 def test_without_counting_attempts_the_drill_goes_red(tmp_path: Path, seed: int) -> None:
     once = IMPATIENT | {"MAX_ATTEMPTS": "1"}
     with a_rig(tmp_path, seed, sabotage="poison,attempts-not-counted", **once) as rig:
@@ -106,7 +108,7 @@ def test_without_counting_attempts_the_drill_goes_red(tmp_path: Path, seed: int)
             ended(rig, job_id, 1)
 
 
-@pytest.mark.teeth(is_whole=True)
+@pytest.mark.teeth
 def test_without_the_reconciler_the_drill_goes_red(tmp_path: Path, seed: int) -> None:
     with a_rig(tmp_path, seed, sabotage="no-reconciler,dawdling", **IMPATIENT) as rig:
         rig.clients.upload_all(4)

@@ -12,15 +12,18 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
+from redis import Redis
 
 from tests.drills.fleet import FIRST_NODE, another_worker, send, starts, wait_until_back
 from tests.drills.halves import SIZE, half_sent, server_of
+from tests.drills.load import ANSWERS
 from tests.drills.rig import Rig, a_rig
 from tests.drills.timeline import in_words, judged, unfenced, waits
 from tests.support.api import Api, answered
 from tests.support.waiting import eventually
 
 LEASE_SECONDS: Final = 3.0
+MORE_ROUNDS: Final = 12
 pytestmark = pytest.mark.timeout(1800)
 HURRY: Final = {"LEASE_SECONDS": "3", "RECONCILE_SECONDS": "0.5"}
 
@@ -43,26 +46,36 @@ def test_a_worker_that_wakes_up_late_changes_nothing(rig: Rig, *, is_long: bool)
     print(f"{verdict}; {zombies} zombies of jobs, all of which said that they had lost")
     assert verdict.breaches == []
     assert sum(zombies) >= rounds
+    assert rig.clients.statuses.keys() <= ANSWERS
     assert verdict.counts["jobs succeeded"] == verdict.counts["jobs"]
 
 
 def test_what_a_frozen_worker_had_taken_is_done_by_others(rig: Rig, *, is_long: bool) -> None:
     rounds = 50 if is_long else 2
     jobs: list[str | None] = []
-    for _ in range(rounds):
+    swallowed = 0
+    # It asks for a second each time: some are frozen too late in that to be given anything.
+    for number in range(rounds + MORE_ROUNDS):
+        if number >= rounds and swallowed:
+            break
         eventually(lambda: rig.checker.open_jobs() == 0, 30)
         before = starts(rig, "worker")
         worker = rig.stack.process("worker")
         send(worker, signal.SIGSTOP)
+        waiting = queued(rig)
         entries = rig.clients.upload_all(2, first=len(rig.ledger.entries))
+        swallowed += waiting + len(entries) - queued(rig)
         send(worker, signal.SIGKILL)
         jobs += [entry.job_id for entry in entries]
         wait_until_back(rig, "worker", before)
     rig.settle()
 
-    print(f"{len(jobs)} jobs in {rounds} rounds: {in_words(waits(rig, jobs))}")
+    print(f"{len(jobs)} jobs, two in a round; {swallowed} were called for in vain")
+    print(in_words(waits(rig, jobs)))
     assert judged(rig).breaches == []
-    assert len(waits(rig, jobs)) == 2 * rounds
+    assert len(waits(rig, jobs)) == len(jobs) >= 2 * rounds
+    assert swallowed > 0
+    assert rig.clients.statuses.keys() <= ANSWERS
 
 
 def test_a_web_process_that_wakes_up_late_changes_nothing(rig: Rig) -> None:
@@ -89,7 +102,7 @@ def test_a_web_process_that_wakes_up_late_changes_nothing(rig: Rig) -> None:
     assert judged(rig).breaches == []
 
 
-@pytest.mark.teeth(is_whole=True)
+@pytest.mark.teeth
 def test_without_fences_the_drill_goes_red(tmp_path: Path, seed: int) -> None:
     with a_rig(tmp_path, seed, sabotage="unfenced,lingering", **HURRY) as rig:
         found: list[str] = []
@@ -147,6 +160,12 @@ def frozen_in_time(rig: Rig) -> dict[str, int]:
         return None
 
     return eventually(frozen, 30, says="the worker is never at work") or {}
+
+
+def queued(rig: Rig) -> int:
+    """Return how many messages the broker has that it has given to no worker."""
+    with Redis.from_url(rig.stack.env["REDIS_URL"]) as client:
+        return int(client.llen("ingest"))
 
 
 def is_writable(rig: Rig) -> bool:

@@ -1,8 +1,8 @@
 """The invariants of one story, held against the ports of this process instead of a stack's bucket."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from shared.errors import AppError, NotFound
 from shared.model.direct import Direct
@@ -13,7 +13,9 @@ from tests.drills.granted import pieces_of
 from tests.drills.invariants import Judge
 from tests.drills.ledger import Entry
 from tests.drills.load import digest
+from tests.drills.staged import StagedInFolder
 from tests.drills.stories import Scene
+from tests.support.factory import Factory
 
 _HOLDING: Final = frozenset(
     {UploadState.RECEIVING, UploadState.SEALED, UploadState.PROCESSING, UploadState.FAILED}
@@ -47,8 +49,13 @@ class PortJudge(Judge):
 
     objects: ObjectStore
 
-    def keys(self) -> Iterator[str]:
-        return (each.key for each in self.objects.listing())
+    @classmethod
+    def of(cls, factory: Factory) -> Self:
+        staging = StagedInFolder(factory.folder / "staging")
+        return cls(factory.records._engine, staging, factory.objects)
+
+    def sizes(self) -> Mapping[str, int]:
+        return {each.key: each.size for each in self.objects.listing()}
 
     def begun(self) -> Iterator[str]:
         return (each.key for each in self.objects.open_multiparts())
@@ -137,9 +144,9 @@ def _not_kept(scene: Scene, upload: Upload, by_number: dict[int, bytes]) -> Iter
 
 def ended(scene: Scene) -> Iterator[str]:
     """Everything, once the story is over and the sweeps have run twice."""
-    judge = PortJudge(scene.factory.records._engine, scene.factory.objects)
+    judge = PortJudge.of(scene.factory)
     yield from judge.check([_entry(scene)]).breaches
-    yield from _left(scene, judge)
+    yield from _left(judge)
     yield from _ends(scene, judge)
     yield from _heard(scene, judge)
 
@@ -148,23 +155,18 @@ def _entry(scene: Scene) -> Entry:
     """The upload as its client knows it; what ends as no file is for `_ends` to judge."""
     client, answers = scene.client, scene.told.answers()
     entry = Entry(scene.kind.name, digest(client.content), len(client.content), client.upload_id)
-    entry.chunks = {int(each[4:]) for each in answers if each.startswith("put-")}
+    numbers = [int(each[4:]) for each in answers if each.startswith("put-")]
+    entry.chunks = {number: digest(client.piece(number)) for number in numbers}
     last = "send-0" if scene.kind.is_adopted else "complete"
     entry.sealed = bool(answers.keys() & {last, "submit", "patch-1", "join", "finish", "post"})
     entry.cancelled = not scene.kind.is_file
     return entry
 
 
-def _left(scene: Scene, judge: PortJudge) -> Iterator[str]:
-    """I3: nothing in staging, and no row of an object, that is nobody's."""
-    known = {row["name"] for row in judge.rows("SELECT name FROM chunks")}
-    for path in scene.factory.staged():
-        if path.name not in known:
-            yield f"I3: {path.name} in staging belongs to no chunk"
+def _left(judge: PortJudge) -> Iterator[str]:
+    """I3: no row of what was sent to the store that is nobody's any more."""
     for row in judge.rows("SELECT key FROM direct"):
         yield f"I3: the row of what was sent to {row['key']} is there for ever"
-    for row in judge.rows("SELECT key, state FROM objects WHERE state != 'linked'"):
-        yield f"I3: the row of object {row['key']} is {row['state']} for ever"
 
 
 def _ends(scene: Scene, judge: PortJudge) -> Iterator[str]:

@@ -1,8 +1,7 @@
-"""A poller that holds each answer against the rows: never ahead of them, never long behind, never back."""
+"""A poller that holds each answer against the rows: never ahead of them, never long behind, never back, never silent."""
 
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,14 +34,19 @@ class Watcher:
             while not over.wait(self.every_seconds):
                 ids = [each.job_id for each in self.rig.ledger.entries if each.job_id]
                 for batch in pieces(ids[-_WATCHED:], 100):
-                    with suppress(requests.RequestException):
+                    try:
                         self._look(session, batch)
+                    except requests.RequestException as error:
+                        self.breaches.append(f"a poll was not answered: {error!r}")
 
     def _look(self, session: requests.Session, ids: list[str]) -> None:
         before, asked_at = self._rows(), now()
         said = self.rig.clients._send(session, "GET", f"/api/v1/jobs?ids={','.join(ids)}")
         after = self._rows()
-        for shown in said.json()["items"] if said.ok else ():
+        if not said.ok:
+            self.breaches.append(f"a poll was answered {said.status_code}")
+            return
+        for shown in said.json()["items"]:
             self.polls += 1
             job_id, state = shown["id"], shown["state"]
             self._hold(job_id, state, after[job_id]["state"])

@@ -110,10 +110,7 @@ class World:
                 self.work(job_id)
         self.sweep()
         self.sweep()
-        judge = PortJudge(self.calm.records._engine, self.calm.objects)
-        known = {row["name"] for row in judge.rows("SELECT name FROM chunks")}
-        strays = [f"I3: {path.name}" for path in self.calm.staged() if path.name not in known]
-        return judge.check([]).breaches + strays
+        return PortJudge.of(self.calm).check([]).breaches
 
     # What can be seen from outside.
 
@@ -149,7 +146,7 @@ class World:
         return b"".join(files.read(file.key, 0, file.size))
 
     def rows(self, question: str, **said: Any) -> list[Mapping[str, Any]]:
-        return PortJudge(self.calm.records._engine, self.calm.objects).rows(question, **said)
+        return PortJudge.of(self.calm).rows(question, **said)
 
     def execute(self, statement: str, **said: Any) -> None:
         with self.calm.records._engine.begin() as connection:

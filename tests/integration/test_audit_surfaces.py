@@ -1,6 +1,7 @@
 """The auditor as operators meet it: the command, and the figures at /metrics."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,14 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cli.audit import audit
 from shared.adapters.objects_disk import DiskObjects
-from shared.config import read_settings
+from shared.config import Settings, read_settings
 from shared.errors import Unavailable
 from shared.model.lifecycle import JobState
 from shared.services.auditing import findings
 from shared.services.auditing.findings import Kind
 from shared.services.sweeps import SWEEPS
 from shared.wiring import Services, build
-from tests.support.builders import a_delivery, a_job, a_webhook, an_upload
+from tests.support.builders import a_delivery, a_file, a_job, a_webhook, an_upload
 from tests.support.grounds import HOUR
 from web.app import create_app
 
@@ -91,6 +92,63 @@ def test_a_part_that_does_not_answer_is_told(
 
     assert result.exit_code == 1
     assert "The object store does not answer." in result.stderr
+
+
+def test_what_could_not_be_read_is_told_and_is_an_exit_code(
+    environment: dict[str, str], services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **said: object) -> None:
+        del said
+        raise Unavailable("objects", "The object store does not answer.")
+
+    with services.records.begin() as rows:
+        rows.files.add(a_file(), None)
+    monkeypatch.setattr(DiskObjects, "find", refuse)
+    result = run("--reread", environment=environment)
+
+    assert result.exit_code == 1
+    assert "It could not read 1 files or chunks" in result.stderr
+    assert "all is well" not in result.stdout
+
+
+def test_a_repair_that_failed_is_told(
+    environment: dict[str, str], services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Unavailable("records", "The database does not answer.")
+
+    a_wrong_quota(services)
+    monkeypatch.setattr("shared.services.auditing.rooms._recount", refuse)
+    result = run(environment=environment)
+
+    assert result.exit_code == 1
+    assert "It failed at 1 repairs" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [((), "the next run goes on"), (("--dry-run",), "a dry run begins anew each time")],
+)
+def test_a_look_that_was_capped_is_told_and_is_an_exit_code(
+    environment: dict[str, str],
+    services: Services,
+    how: Sequence[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def build_hurried(chosen: Settings) -> Services:
+        built = build(chosen)
+        sweeper = built.sweeps.sweeper
+        hurried = replace(sweeper, rules=replace(sweeper.rules, looks=0))
+        return replace(built, sweeps=replace(built.sweeps, sweeper=hurried))
+
+    services.objects.put("theirs", b"x", content_type="text/plain", upload_id="another-service")
+    monkeypatch.setattr("cli.audit.build", build_hurried)
+    result = run(*how, environment=environment)
+
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert "nothing wrong in what was looked at" in result.stdout
 
 
 def test_what_runs_already_is_told(environment: dict[str, str], services: Services) -> None:
@@ -193,7 +251,7 @@ def a_wrong_job(services: Services) -> str:
 
 def a_wrong_quota(services: Services) -> None:
     with services.records.begin() as rows:
-        rows.uploads.add(an_upload(tenant="someone", reserved=0), HOUR)
+        rows.uploads.add(an_upload(tenant="someone", size=None, reserved=0), HOUR)
         assert rows.quotas.reserve("someone", 10)
 
 

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.objects_s3 import S3Objects
-from shared.errors import Unavailable
+from shared.errors import AccessDenied, Unavailable
 from shared.model.caller import Caller, Scope
 from shared.model.job import Shown
 from shared.model.lifecycle import JobState
@@ -23,8 +23,9 @@ from shared.services.auditing.findings import Kind
 from tests.support import damages, servers
 from tests.support.builders import an_upload
 from tests.support.damages import DAMAGES, ODDITIES, every_state
+from tests.support.damages_left import chunks_left, owe
 from tests.support.factory import Bell, a_factory
-from tests.support.grounds import CONTENT, Grounds, ShowingBoard, findings
+from tests.support.grounds import CONTENT, DAY, Grounds, ShowingBoard, findings
 from tests.support.straight import a_straight_store
 from tests.support.workshop import ALICE
 
@@ -144,6 +145,45 @@ def test_of_a_long_queue_only_what_it_lacks_twice_is_stuck(
 
     assert result["findings"] == ({Kind.JOB_STUCK: found} if found else {})
     assert len(bell.processed) == found
+
+
+def test_a_quota_that_was_lost_counts_its_files_on(grounds: Grounds) -> None:
+    numbers = [grounds.file().number for _ in range(3)]
+    grounds.sql("DELETE FROM quotas")
+
+    found = grounds.found()
+    numbers.append(grounds.file().number)
+
+    assert found == {(Kind.QUOTA_WRONG, "default", True)}
+    assert numbers == [1, 2, 3, 4]
+    assert grounds.factory.quota() == (4 * len(CONTENT), 0)
+
+
+def test_chunks_that_were_left_go_by_the_sweep_of_staging(grounds: Grounds) -> None:
+    chunks_left(grounds)
+    grounds.run("audit")
+
+    for path in grounds.factory.staged():
+        grounds.touch(path, 3 * DAY)
+    runs = [grounds.run("staging-orphans") for _ in range(2)]
+    grounds.age("sightings", "first_seen_at", 2 * DAY, kind="staging")
+    runs.append(grounds.run("staging-orphans"))
+
+    assert [each["removed"] for each in runs] == [0, 0, 1]
+    assert list(grounds.factory.staged()) == []
+
+
+@pytest.mark.parametrize(("messages", "found"), [(0, 1), (1, 1), (2, 0)])
+def test_a_delivery_is_overdue_when_messages_are_fewer_than_what_is_due(
+    grounds: Grounds, messages: int, found: int
+) -> None:
+    damages.delivery_overdue(grounds)
+    owe(grounds)
+    grounds.factory.bell.waiting = messages
+
+    result = grounds.run("audit")
+
+    assert result["findings"] == ({Kind.DELIVERY_OVERDUE: found} if found else {})
 
 
 def test_a_recount_loses_nothing_of_who_commits_meanwhile(grounds: Grounds) -> None:
@@ -426,6 +466,106 @@ def test_a_store_in_trouble_ends_the_run_and_is_no_damage(
     assert (result["unread"], result["failed"], result["findings"]) == (3, 3, {})
 
 
+def test_chunks_that_cannot_be_read_keep_no_file_from_being_read(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        grounds.receiving()
+        grounds.file()
+    monkeypatch.setattr(type(grounds.factory.staging), "read", unplugged)
+
+    nights = [grounds.run("reread") for _ in range(2)]
+
+    facts = ("chunks", "unread", "files", "findings")
+    assert [[each[fact] for fact in facts] for each in nights] == [[3, 3, 3, {}]] * 2
+
+
+def test_what_cannot_be_read_while_others_can_is_found_and_the_others_are_read(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [grounds.file() for _ in range(9)]
+    uploads = [grounds.receiving() for _ in range(3)]
+    bad = files[1:6]
+    deny(monkeypatch, *(each.key for each in bad))
+    deny_staging(grounds, monkeypatch, uploads[1].id)
+
+    nights = [grounds.run("reread") for _ in range(2)]
+
+    expected = {(Kind.FILE_UNREADABLE, each.id, False) for each in bad}
+    expected |= {(Kind.CHUNK_UNREADABLE, uploads[1].id, False)}
+    assert [set(findings(night)) for night in nights] == [expected, expected]
+    assert [(night["files"], night["chunks"], night["unread"]) for night in nights] == [
+        (9, 3, 6)
+    ] * 2
+
+
+def test_what_could_be_read_at_the_second_attempt_is_no_finding(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damages.byte_flipped_in_object(grounds)
+    grounds.file()
+    reads: list[str] = []
+    read = DiskObjects.read
+
+    def fail_once(self: DiskObjects, key: str, start: int, stop: int) -> Any:
+        reads.append(key)
+        return unplugged() if len(reads) == 1 else read(self, key, start, stop)
+
+    monkeypatch.setattr(DiskObjects, "read", fail_once)
+    result = grounds.run("reread")
+
+    assert (result["unread"], result["failed"], result["damaged"]) == (0, 0, 1)
+
+
+def test_a_store_that_goes_away_in_between_is_no_finding(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(8):
+        grounds.file()
+    reads: list[str] = []
+    read = DiskObjects.read
+
+    def fail_later(self: DiskObjects, key: str, start: int, stop: int) -> Any:
+        reads.append(key)
+        return read(self, key, start, stop) if len(reads) <= 2 else unplugged()
+
+    monkeypatch.setattr(DiskObjects, "read", fail_later)
+    away = grounds.run("reread")
+    monkeypatch.undo()
+    back = grounds.run("reread")
+
+    assert (away["files"], away["unread"], away["findings"]) == (5, 3, {})
+    assert (back["files"], back["unread"], back["findings"]) == (3, 0, {})
+
+
+def test_what_is_deleted_while_it_cannot_be_read_is_no_finding(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [grounds.file() for _ in range(2)]
+    uploads = [grounds.receiving() for _ in range(2)]
+    staging = type(grounds.factory.staging)
+    read, read_chunk = DiskObjects.read, staging.read
+    services = grounds.factory.services
+
+    def deleted_file(self: DiskObjects, key: str, start: int, stop: int) -> Any:
+        if key == files[1].key:
+            services.files.delete(ALICE, files[1].id, hard=True)
+            unplugged()
+        return read(self, key, start, stop)
+
+    def cancelled(self: Any, chunk: Any, size: int) -> Any:
+        if chunk.upload_id == uploads[1].id:
+            services.uploads.cancel(ALICE, uploads[1].id)
+            unplugged()
+        return read_chunk(self, chunk, size)
+
+    monkeypatch.setattr(DiskObjects, "read", deleted_file)
+    monkeypatch.setattr(staging, "read", cancelled)
+    result = grounds.run("reread")
+
+    assert result["findings"] == {}
+
+
 # With S3.
 
 
@@ -465,6 +605,28 @@ def test_the_same_is_found_in_s3(a_bucket: S3Place, tmp_path: Path) -> None:
 def unplugged(*_: object, **said: object) -> Any:
     del said
     raise Unavailable("objects", "The object store does not answer.")
+
+
+def deny(monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
+    """Let the store refuse to give the bytes of these, and of no others."""
+    read = DiskObjects.read
+
+    def read_or_refuse(self: DiskObjects, key: str, start: int, stop: int) -> Any:
+        if key in keys:
+            raise AccessDenied("The object store refuses.")
+        return read(self, key, start, stop)
+
+    monkeypatch.setattr(DiskObjects, "read", read_or_refuse)
+
+
+def deny_staging(grounds: Grounds, monkeypatch: pytest.MonkeyPatch, upload_id: str) -> None:
+    staging = type(grounds.factory.staging)
+    read = staging.read
+
+    def read_or_refuse(self: Any, chunk: Any, size: int) -> Any:
+        return unplugged() if chunk.upload_id == upload_id else read(self, chunk, size)
+
+    monkeypatch.setattr(staging, "read", read_or_refuse)
 
 
 def strays(grounds: Grounds, count: int) -> list[str]:

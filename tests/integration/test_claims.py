@@ -286,6 +286,23 @@ def test_a_job_whose_workers_all_died_is_buried(factory: Factory, job: Job) -> N
     assert factory.events() == ["file.failed"]
 
 
+def test_a_job_whose_last_worker_was_heard_of_since_is_not_buried(
+    factory: Factory, job: Job
+) -> None:
+    for _ in range(2):
+        factory.claim(job)
+        factory.shift("jobs", "lease_until", -HOUR, id=job.id)
+    last = factory.claim(job)
+    left = factory.job(job)
+    assert factory.claims.beat(last)
+
+    with pytest.raises(LeaseLost):
+        factory.claims.bury(left)
+
+    assert factory.job(job).state is JobState.RUNNING
+    assert factory.events() == []
+
+
 def test_a_cancellation_and_an_end_at_once_are_one_of_the_two(factory: Factory) -> None:
     factory.listen()
     for number, end in enumerate(["publish", "reject", "give up", "hand back"] * 3):
@@ -407,8 +424,11 @@ def test_a_watch_bears_a_database_that_is_away_until_the_lease_is_over(
         assert (found.state, found.fence) == (JobState.RUNNING, 1)
 
 
-def test_a_beat_that_failed_is_tried_again_within_a_second() -> None:
-    claims = Faltering(ClaimRules(HOUR, timedelta(seconds=1.5), max_attempts=3))
+@pytest.mark.parametrize(
+    "fault", [Unavailable("records", "…"), RuntimeError("can't start new thread")], ids=repr
+)
+def test_a_beat_that_failed_is_tried_again_within_a_second(fault: Exception) -> None:
+    claims = Faltering(ClaimRules(HOUR, timedelta(seconds=1.5), max_attempts=3), fault)
 
     with Watch(cast("ClaimService", claims), a_claim(), lambda: False):
         eventually(lambda: len(claims.beats) == 3)
@@ -442,13 +462,14 @@ class Faltering:
     """Hears every beat but the first; `beats` is when each came."""
 
     rules: ClaimRules
+    fault: Exception
     beats: list[float] = field(default_factory=list)
 
     def beat(self, claim: Claim) -> bool:
         del claim
         self.beats.append(time.monotonic())
         if len(self.beats) == 1:
-            raise Unavailable("records", "…")
+            raise self.fault
         return True
 
 

@@ -4,10 +4,14 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+import requests
 
 from shared.adapters.clock_system import SystemClock
+from shared.model.lifecycle import JobState
+from shared.model.upload import NewUpload, Transfer
 from tests.integration.test_direct import DAY, FIVE, TEXT, opened, sealed, sent
 from tests.support.factory import Factory
+from tests.support.pictures import a_png
 from tests.support.weather import Weather, an_error
 from tests.support.workshop import ALICE
 
@@ -71,3 +75,22 @@ def test_a_clock_of_the_database_that_is_ahead_forgets_no_row(far: Factory) -> N
     far.services.sweeps.run("direct-leftovers")
 
     assert (len(known), far.query("SELECT * FROM direct")) == (1, [])
+
+
+def test_a_photo_that_changes_before_it_is_copied_leaves_no_thumbnails(far: Factory) -> None:
+    photos = [a_png(1500, 1500), a_png(1400, 1600)]
+    size = max(len(each) for each in photos)
+    new = NewUpload("photo.png", size, transfer=Transfer.DIRECT)
+    upload = far.services.uploads.open(ALICE, new)
+    (target,) = far.services.targets.sign(ALICE, upload.id).targets
+    first, second = [each.ljust(size, b"\0") for each in photos]
+    requests.put(target.url, data=first, timeout=10).raise_for_status()
+    job = sealed(far, upload)
+    far.board.before["publish"] = lambda: requests.put(target.url, data=second, timeout=10)
+
+    ended = far.run(job)
+
+    left = far.keys() - {f".staging/direct/{upload.id}"}
+    assert ended.state is JobState.REJECTED
+    assert left != set()
+    assert {row["key"] for row in far.query("SELECT key FROM objects")} >= left

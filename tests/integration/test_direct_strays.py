@@ -37,10 +37,10 @@ def test_parts_that_no_row_names_are_aborted_while_the_upload_is_open(far: Facto
     far.services.targets.sign(ALICE, upload.id)
 
     audited = far.services.sweeps.run("audit")
-    swept = far.services.sweeps.run("multiparts")
+    seen, swept = (far.services.sweeps.run("multiparts") for _ in range(2))
 
     assert audited["findings"] == {"multipart_left": 1}
-    assert (swept["removed"], swept["active"]) == (1, 1)
+    assert (seen["removed"], swept["removed"], swept["active"]) == (0, 1, 1)
     assert stray not in far.multiparts()
     assert len(far.multiparts()) == 1
 
@@ -49,7 +49,8 @@ def test_young_parts_may_yet_be_noted(far: Factory) -> None:
     upload = opened(far, size=2 * FIVE, chunk_size=FIVE)
     stray = begun(far, staged(upload.id))
 
-    swept_later(far, "multiparts", -timedelta(hours=1))
+    for _ in range(2):
+        swept_later(far, "multiparts", -timedelta(hours=1))
 
     assert far.multiparts() == [stray]
 
@@ -58,9 +59,9 @@ def test_parts_of_an_upload_that_has_no_row_any_more_are_aborted(far: Factory) -
     begun(far, staged(str(uuid7())))
     others = begun(far, ".staging/direct/notes.txt")
 
-    swept = far.services.sweeps.run("multiparts")
+    seen, swept = (far.services.sweeps.run("multiparts") for _ in range(2))
 
-    assert (swept["removed"], swept["foreign"]) == (1, 1)
+    assert (seen["removed"], swept["removed"], swept["foreign"]) == (0, 1, 1)
     assert far.multiparts() == [others]
 
 

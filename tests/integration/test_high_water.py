@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from uuid_utils.compat import uuid7
 
 from shared.adapters.objects_s3 import S3Objects
 from shared.errors import Conflict
@@ -105,6 +106,23 @@ def test_once_it_is_settled_what_has_no_row_goes_after_another_grace(
         assert second["removed"] == 5
         with pytest.raises(Conflict):
             factory.services.sweeps.settle_older_database()
+
+
+def test_parts_that_were_seen_before_the_dump_are_seen_anew_after_it_is_settled(
+    url: str, tmp_path: Path
+) -> None:
+    with a_factory(tmp_path, url) as factory:
+        lost = f".staging/direct/{uuid7()}"
+        factory.objects.begin_multipart(lost, content_type="a/b", upload_id="")
+        swept(factory, "multiparts")  # a sighting from before the dump
+        after_a_restore(factory, tmp_path)
+    with a_factory(tmp_path, url) as factory:
+        grow_old(tmp_path)
+        factory.services.sweeps.settle_older_database()
+
+        results = [swept(factory, "multiparts")["removed"] for _ in range(2)]
+
+        assert results == [0, 2]
 
 
 def test_the_bucket_of_another_database_is_left_alone(url: str, tmp_path: Path) -> None:

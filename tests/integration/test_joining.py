@@ -40,7 +40,7 @@ def grounds(factory: Factory) -> Grounds:
 
 def part(factory: Factory, size: int | None) -> Upload:
     new = NewUpload("upload", size, transfer=Transfer.PART)
-    return entered(factory, factory.services.resuming.open(ALICE, new, None))
+    return entered(factory, factory.services.resuming.open(ALICE, new, None).capability)
 
 
 def entered(factory: Factory, capability: Capability) -> Upload:
@@ -53,9 +53,8 @@ def send(factory: Factory, upload: Upload, content: bytes) -> None:
 
 def joined(factory: Factory, parts: list[Upload]) -> Upload:
     named = Parts([each.id for each in parts], "final;…")
-    return entered(
-        factory, factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, named)
-    )
+    opened = factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, named)
+    return entered(factory, opened.capability)
 
 
 def whole(factory: Factory) -> Upload:
@@ -179,15 +178,14 @@ def test_parts_that_never_come_expire_and_so_does_what_waits_for_them(grounds: G
 
 
 def test_nobody_reads_the_addresses_of_parts_in_the_rows(factory: Factory) -> None:
-    capabilities = [
-        factory.services.resuming.open(ALICE, NewUpload("upload", 5, transfer=Transfer.PART), None)
-        for _ in range(2)
-    ]
+    new = NewUpload("upload", 5, transfer=Transfer.PART)
+    opened = [factory.services.resuming.open(ALICE, new, None) for _ in range(2)]
+    capabilities = [each.capability for each in opened]
     named = "final;" + " ".join(f"/tus/{each}" for each in capabilities)
     parts = Parts([each.upload_id for each in capabilities], named)
 
-    first = factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, parts)
-    again = factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, parts)
+    first = factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, parts).capability
+    again = factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, parts).capability
     with pytest.raises(NotFound):  # whoever was let in before it was renewed
         factory.services.resuming.status(ALICE, first)
 

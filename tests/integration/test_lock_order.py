@@ -142,7 +142,8 @@ def are_waiting(looking: psycopg.Connection[Any], number: int) -> bool:
 
 def a_part(factory: Factory) -> Upload:
     resuming = factory.services.resuming
-    return resuming.enter(resuming.open(ALICE, NewUpload("u", 5, transfer=Transfer.PART), None))
+    new = NewUpload("u", 5, transfer=Transfer.PART)
+    return resuming.enter(resuming.open(ALICE, new, None).capability)
 
 
 def append(factory: Factory, part: Upload) -> Callable[[], object]:

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from cli.store import make_bucket
 from shared.adapters.client_s3 import S3Place
 from shared.config import settings
+from tests.support.servers import settings_of
 
 
 def test_pages_of_tenants_may_send_to_the_store_too(
@@ -16,10 +17,7 @@ def test_pages_of_tenants_may_send_to_the_store_too(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     said = {
-        "S3_ENDPOINT_URL": str(a_bucket.endpoint),
-        "S3_BUCKET_NAME": a_bucket.bucket,
-        "S3_ACCESS_KEY_ID": str(a_bucket.access_key_id),
-        "S3_SECRET_ACCESS_KEY": str(a_bucket.secret_access_key),
+        **settings_of(a_bucket),
         "JWT_SECRET_KEY": "for-tests-only-" * 3,
         "CORS_ORIGINS": "https://www.example",
         "TENANT_ORIGINS": "acme=https://App.acme.example/",

@@ -133,9 +133,10 @@ def test_a_replacement_keeps_its_multipart_however_long_it_takes_and_loses_it_on
     working = factory.services.sweeps.run("multiparts")
     there = factory.multiparts()
     factory.claims.give_up(claim, {"code": "drill", "detail": "Given up."})
-    ended = factory.services.sweeps.run("multiparts")
+    ended, again = (factory.services.sweeps.run("multiparts") for _ in range(2))
 
-    assert (working["active"], working["removed"], ended["removed"]) == (1, 0, 1)
+    assert (working["active"], working["removed"]) == (1, 0)
+    assert (ended["removed"], again["removed"]) == (0, 1)
     assert (begun in str(there), factory.multiparts()) == (True, [])
     assert content(factory, old) == b"the first"
 
@@ -396,6 +397,7 @@ def test_a_job_that_was_given_up_after_it_had_written_is_finished_by_the_sweep(
     factory.board.before["record"] = _die
     with suppress(KeyboardInterrupt):
         factory.run(new)
+    factory.shift("jobs", "lease_until", -DAY, id=new.id)
     factory.claims.bury(factory.job(new))
     assert factory.job(new).state is JobState.FAILED
 
@@ -417,14 +419,15 @@ def test_what_the_sweep_finishes_leaves_nothing_of_its_parts(factory: Factory) -
     resuming, ids = factory.services.resuming, []
     for body in (b"the ", b"second"):
         part = NewUpload("upload", len(body), transfer=Transfer.PART)
-        ids.append(resuming.open(ALICE, part, None, Bytes(body)).upload_id)
+        ids.append(resuming.open(ALICE, part, None, Bytes(body)).capability.upload_id)
     new = NewUpload("notes.txt", layout=BARE, replace=True)
-    final = resuming.join(ALICE, new, None, Parts(ids, "final;"))
+    final = resuming.join(ALICE, new, None, Parts(ids, "final;")).capability
     job = resuming.status(ALICE, final).job
     assert job is not None
     factory.board.before["record"] = _die
     with suppress(KeyboardInterrupt):
         factory.run(job)
+    factory.shift("jobs", "lease_until", -DAY, id=job.id)
     factory.claims.bury(factory.job(job))
     assert len(factory.staged()) == 2
 

@@ -57,7 +57,7 @@ class Stalled(Bytes):
 
 def opened(factory: Factory, size: int | None, transfer: Transfer = Transfer.STREAM) -> Capability:
     new = NewUpload("notes.txt", size=size, transfer=transfer)
-    return factory.services.resuming.open(ALICE, new, None)
+    return factory.services.resuming.open(ALICE, new, None).capability
 
 
 def part(factory: Factory, content: bytes, *, whole: bool = True) -> Capability:
@@ -81,7 +81,7 @@ def sent(
 
 def joined(factory: Factory, *parts: Capability) -> Capability:
     named = Parts([each.upload_id for each in parts], "final;")
-    return factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, named)
+    return factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, named).capability
 
 
 def status(factory: Factory, capability: Capability) -> Resumption:

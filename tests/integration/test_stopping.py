@@ -5,9 +5,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,9 +15,11 @@ from shared.errors import Unavailable
 from shared.model.lifecycle import JobState
 from shared.model.stored import Part
 from shared.ports import ObjectStore
+from shared.records import Records
 from tests.support import servers
 from tests.support.factory import Factory, a_factory
 from tests.support.waiting import eventually
+from worker import watch
 from worker.processing import Processing
 
 NINE_MIB = 9 * 1024**2
@@ -94,6 +96,34 @@ class Hung:
             raise Unavailable("objects", "The object store does not answer.")
 
 
+@dataclass
+class Blinking:
+    """Records that do not answer the next `left` times."""
+
+    inner: Records
+    left: int = 0
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self.inner, verb)
+
+    def begin(self) -> Any:
+        if self.left:
+            self.left -= 1
+            raise Unavailable("records", "The database does not answer.")
+        return self.inner.begin()
+
+
+@dataclass
+class Silent(Hung):
+    """A store that stores a file and does not say so until `over`."""
+
+    def put(self, *said: Any, **more: Any) -> Any:
+        stored = self.inner.put(*said, **more)
+        self.hangs.set()
+        self.over.wait(30)
+        return stored
+
+
 def test_a_job_whose_store_hangs_is_back_before_the_store_is_waited_for(factory: Factory) -> None:
     store = Hung(factory.objects)
     job = factory.received(b"a" * NINE_MIB)
@@ -116,6 +146,50 @@ def test_a_job_whose_store_hangs_is_back_before_the_store_is_waited_for(factory:
     assert factory.bell.processed == [job.id, job.id]
     ended = factory.run(job)
     assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 1)
+
+
+def test_a_job_that_waits_for_a_silent_store_is_given_back_all_the_same(
+    factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "STUCK_SECONDS", 0.5)
+    store = Silent(factory.objects)
+    job = factory.received(b"hello world")
+    services = factory.with_objects(store).services
+
+    worker = threading.Thread(
+        target=Processing(services, "w", store.hangs.is_set).process, args=(job.id,)
+    )
+    worker.start()
+    back = eventually(lambda: queued(factory, job.id), LATE_SECONDS)
+    ended = factory.run(job)
+    is_still_there = worker.is_alive()
+    store.over.set()
+    worker.join()
+
+    assert (back.attempts, back.outages, back.error) == (0, 0, None)
+    assert factory.bell.processed == [job.id, job.id]
+    assert is_still_there
+    assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 1)
+    assert factory.job(job) == ended
+
+
+def test_a_job_is_handed_back_though_the_database_is_away_for_a_moment(factory: Factory) -> None:
+    job = factory.received(b"hello world")
+    stopping: list[bool] = []
+    blinking = Blinking(factory.records)
+
+    def stop() -> None:
+        stopping.append(True)
+        blinking.left = 2
+
+    factory.board.before["publish"] = stop
+    claims = replace(factory.claims, records=cast("Records", blinking))
+    services = replace(factory.services, claims=claims)
+
+    Processing(services, "w", lambda: bool(stopping)).process(job.id)
+
+    back = queued(factory, job.id)
+    assert (blinking.left, back.attempts, back.outages) == (0, 0, 0)
 
 
 def test_what_was_begun_is_taken_back_once_the_job_is_back(factory: Factory) -> None:

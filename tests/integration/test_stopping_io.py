@@ -1,13 +1,18 @@
-"""The worker of sweeps and deliveries, told to stop in the midst of one that takes an hour."""
+"""A worker that is told to stop in the midst of what takes an hour, or never ends."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+
+import psutil
+import pytest
 
 from shared.adapters.dispatch_celery import celery_app
 from shared.adapters.records_sql import SqlRecords
@@ -15,67 +20,117 @@ from tests.support import servers
 from tests.support.waiting import eventually
 
 ROOT: Final = Path(__file__).parents[2]
-OUT_SECONDS: Final = 25.0
-# The worker as it is, but for an audit that finds always more to look at.
-ENDLESS: Final = """
+OUT_SECONDS: Final = 8.0
+# The worker as it is, in less patience, but for its audits: one finds always more to look at, the
+# other waits for a part that never says anything.
+AUDITS: Final = """
+import os
 import threading
 from datetime import timedelta
 from itertools import count
 
 import worker.tasks
 from shared.services.sweeps.runs import Run, Sweep, Sweeper
+from worker import leaving
 from worker.app import app, services
+
+leaving.LATEST_SECONDS = 3.0
 
 
 def endless(sweeper: Sweeper, run: Run) -> None:
-    print("begun", flush=True)
+    print(f"begun by {os.getpid()}", flush=True)
     for _ in run.through(count()):
         threading.Event().wait(0.1)
 
 
+def silent(sweeper: Sweeper, run: Run) -> None:
+    print(f"begun by {os.getpid()}", flush=True)
+    threading.Event().wait()
+
+
+audit = {"endless": endless, "silent": silent}[os.environ["AUDIT"]]
 hour = timedelta(hours=1)
-object.__setattr__(services().sweeps, "sweeps", [Sweep("audit", hour, endless, "", hour)])
+object.__setattr__(services().sweeps, "sweeps", [Sweep("audit", hour, audit, "", hour)])
 """
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """A worker that is gone: after how many seconds, and who of it had the sweep."""
+
+    took: float
+    status: int
+    pid: int
+
+
 def test_a_worker_is_out_soon_whatever_sweep_it_is_in(tmp_path: Path, valkey_url: str) -> None:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    (tmp_path / "endless.py").write_text(ENDLESS)
+    stopped = stopped_in("endless", "threads", tmp_path, valkey_url)
+
+    records = SqlRecords(database_in(tmp_path))
+    with records.begin() as rows:
+        last = rows.leases.find("sweep:audit")
+        is_free = rows.leases.take("sweep:audit", "another", timedelta(hours=1))
+    records.close()
+    assert stopped.took <= OUT_SECONDS
+    assert last is not None
+    assert last["result"]["stopped"]
+    assert is_free
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_a_worker_is_out_soon_though_a_part_is_silent(
+    pool: str, tmp_path: Path, valkey_url: str
+) -> None:
+    stopped = stopped_in("silent", pool, tmp_path, valkey_url)
+
+    assert stopped.took <= OUT_SECONDS
+    assert stopped.status == 0
+    eventually(lambda: is_gone(stopped.pid))
+
+
+def stopped_in(audit: str, pool: str, folder: Path, valkey_url: str) -> Stopped:
+    """Tell a worker to stop once it is in that audit; return when it is gone."""
+    servers.make_tables(database_in(folder))
+    (folder / "audits.py").write_text(AUDITS)
     environment = {
         "PATH": os.defpath,
-        "PYTHONPATH": f"{ROOT}:{tmp_path}",
-        "DATA_DIR": str(tmp_path),
-        "DATABASE_URL": url,
+        "PYTHONPATH": f"{ROOT}:{folder}",
+        "DATA_DIR": str(folder),
+        "DATABASE_URL": database_in(folder),
         "REDIS_URL": f"{valkey_url.rpartition('/')[0]}/9",
         "STORAGE_BACKEND": "local",
         "JWT_SECRET_KEY": "for-tests-only-" * 3,
+        "WORKER_CONCURRENCY": "1",
+        "AUDIT": audit,
     }
-    command = f"{sys.executable} -m celery -A endless worker -Q maintenance -n io@test -P threads"
-    told = tmp_path / "told"
+    command = f"{sys.executable} -m celery -A audits worker -Q maintenance -n io@test -P {pool}"
+    told = folder / "told"
     with (
         told.open("w") as log,
         subprocess.Popen(
-            command.split(), cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT
+            command.split(), cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
         ) as worker,
     ):
         try:
             asking = celery_app(environment["REDIS_URL"])
             asking.send_task("maintenance.sweep", args=["audit"], queue="maintenance")
-            eventually(lambda: "begun" in told.read_text(), 30)
+            begun = eventually(lambda: re.findall(r"begun by (\d+)", told.read_text()), 30)
             began = time.monotonic()
             worker.send_signal(signal.SIGTERM)
-            worker.wait(OUT_SECONDS)
-            took = time.monotonic() - began
+            status = worker.wait(2 * OUT_SECONDS)
+            return Stopped(time.monotonic() - began, status, int(begun[0]))
         finally:
             worker.kill()
 
-    records = SqlRecords(url)
-    with records.begin() as rows:
-        last = rows.leases.find("sweep:audit")
-        is_free = rows.leases.take("sweep:audit", "another", timedelta(hours=1))
-    records.close()
-    assert took <= OUT_SECONDS
-    assert last is not None
-    assert last["result"]["stopped"]
-    assert is_free
+
+def is_gone(pid: int) -> bool:
+    try:
+        return (
+            psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        )  # nobody has asked for its end yet
+    except psutil.NoSuchProcess:
+        return True
+
+
+def database_in(folder: Path) -> str:
+    return f"sqlite:///{folder / 'sluice.db'}"

@@ -1,5 +1,6 @@
 """Every sweep on real parts: what it removes, and above all what it leaves alone."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from uuid_utils.compat import uuid7
 
 from shared.adapters.client_s3 import S3Place, s3_client
@@ -16,6 +18,7 @@ from shared.adapters.clock_system import SystemClock
 from shared.adapters.objects_disk import DiskObjects
 from shared.adapters.objects_s3 import S3Objects
 from shared.adapters.staging_disk import DiskStaging
+from shared.adapters.tables import uploads
 from shared.errors import Conflict, Forbidden, NotFound, Unavailable
 from shared.model.caller import Caller, Scope
 from shared.model.lifecycle import UploadState
@@ -220,14 +223,43 @@ def test_every_sweep_has_its_mess_but_those_that_remove_nothing() -> None:
 def test_what_runs_already_is_skipped(premises: Premises) -> None:
     inner: list[dict[str, Any]] = []
     service = premises.sweeps()
-    nested = SweepService(service.sweeper, [a_sweep(lambda *_: inner.append(nested.run("test")))])
+    tested = [a_sweep(lambda *_: inner.extend(each.run("test") for each in (nested, another)))]
+    nested, another = (SweepService(service.sweeper, tested) for _ in range(2))
 
     outer = nested.run("test")
     after = nested.run("test", dry_run=True)
 
-    assert inner[0] == {"skipped": "running elsewhere"}
+    assert inner[:2] == [{"skipped": "running here"}, {"skipped": "running elsewhere"}]
     assert "skipped" not in outer
     assert "skipped" not in after
+
+
+def test_a_sweep_that_hangs_takes_one_thread_however_often_it_is_asked_for(
+    premises: Premises, caplog: pytest.LogCaptureFixture
+) -> None:
+    entered, goes_on = threading.Semaphore(0), threading.Event()
+
+    def hang(*_: object) -> None:
+        entered.release()
+        goes_on.wait(30)
+
+    sweeper = premises.sweeps().sweeper
+    rules = replace(sweeper.rules, budget=timedelta(milliseconds=1))  # its lease has ended at once
+    service = SweepService(replace(sweeper, rules=rules), [a_sweep(hang)])
+    hanging = threading.Thread(target=service.run_if_due, args=("test",))
+    hanging.start()
+    entered.acquire(timeout=10)
+    threading.Event().wait(0.05)
+
+    again = [service.run_if_due("test") for _ in range(3)]
+    has_entered_again = entered.acquire(blocking=False)
+    goes_on.set()
+    hanging.join(10)
+
+    assert again == [{"skipped": "running here"}] * 3
+    assert not has_entered_again
+    assert [each.message for each in caplog.records].count("sweep_hung") == 3
+    assert "skipped" not in service.run("test")
 
 
 @pytest.mark.parametrize(
@@ -764,10 +796,10 @@ def test_what_earlier_attempts_began_goes_too_once_the_upload_has_ended(stored: 
 
     running = stored.sweep("multiparts")
     stored.rejected(claim)
-    ended = stored.sweep("multiparts")
+    ended, again = stored.sweep("multiparts"), stored.sweep("multiparts")
 
     assert (running["removed"], running["active"]) == (0, 2)
-    assert ended["removed"] == 2
+    assert (ended["removed"], ended["waiting"], again["removed"]) == (0, 2, 2)
     assert list(stored.objects.open_multiparts()) == []
 
 
@@ -795,11 +827,41 @@ def test_a_young_multipart_and_a_foreign_one_stay(stored: Premises) -> None:
     stored.objects.begin_multipart("not/ours.bin", content_type="a/b", upload_id="somebody")
 
     young = stored.sweep("multiparts", grace=HOUR)
-    old = stored.sweep("multiparts")
+    first, old = stored.sweep("multiparts"), stored.sweep("multiparts")
 
     assert (young["removed"], young["foreign"]) == (0, 0)
+    assert (first["removed"], first["waiting"]) == (0, 1)
     assert (old["removed"], old["foreign"]) == (1, 1)
     assert [each.key for each in stored.objects.open_multiparts()] == ["not/ours.bin"]
+
+
+def test_parts_that_the_store_calls_old_are_aborted_at_their_second_sighting(
+    premises: Premises,
+) -> None:
+    MESSES["multiparts"](premises)
+    for path in (premises.folder / "objects" / "parts").glob("*.json"):
+        long_ago = path.stat().st_mtime - 30 * DAY.total_seconds()
+        os.utime(path, (long_ago, long_ago))
+
+    first, soon = (premises.sweep("multiparts", grace=DAY) for _ in range(2))
+    premises.age("sightings", "first_seen_at", 2 * DAY, kind="multipart")
+    dry, later = (
+        premises.sweep("multiparts", dry_run=is_dry, grace=DAY) for is_dry in (True, False)
+    )
+
+    results = [first, soon, dry, later]
+    assert [each["removed"] for each in results] == [0, 0, 1, 1]
+    assert [each["waiting"] for each in results] == [1, 1, 0, 0]
+
+
+def test_parts_that_were_needed_in_between_are_seen_anew(premises: Premises) -> None:
+    messy(premises, "multiparts", 1)
+    become(premises, UploadState.SEALED)
+    premises.sweep("multiparts")
+    become(premises, UploadState.REJECTED)
+
+    assert premises.sweep("multiparts")["removed"] == 0
+    assert premises.sweep("multiparts")["removed"] == 1
 
 
 # Files.
@@ -972,8 +1034,13 @@ def messy(premises: Premises, name: str, count: int) -> None:
     """Leave things for a sweep, seen once where it wants to see them twice."""
     for _ in range(count):
         MESSES[name](premises)
-    if name == "staging-orphans":
+    if name in {"staging-orphans", "multiparts"}:
         premises.sweep(name)
+
+
+def become(premises: Premises, state: UploadState) -> None:
+    with premises.shop.records._engine.begin() as connection:
+        connection.execute(update(uploads).values(state=state))
 
 
 def a_sweep(does: Callable[[Sweeper, Run], None]) -> Sweep:

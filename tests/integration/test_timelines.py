@@ -125,6 +125,15 @@ def test_a_failed_job_that_is_retried_goes_on_in_its_timeline(factory: Factory) 
     assert [run.step for run in runs[2:]] == STEPS
 
 
+def test_a_failed_job_of_an_empty_file_is_retried_though_it_has_no_bytes(factory: Factory) -> None:
+    job = factory.received(b"")
+    factory.claims.give_up(factory.claim(job), {"code": "internal_error", "detail": "…"})
+
+    factory.services.jobs.retry(ADMIN, job.id)
+
+    assert factory.run(factory.job(job)).state is JobState.SUCCEEDED
+
+
 def test_a_rejected_file_says_so_at_the_step_that_refused_it(factory: Factory) -> None:
     job = factory.received(a_png()[:60], "a.png")
 

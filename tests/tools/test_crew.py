@@ -42,7 +42,8 @@ def test_a_part_that_dies_is_named_and_started_again(crew: SpokenCrew, tmp_path:
 def test_one_that_keeps_dying_is_given_up_with_its_last_lines(
     crew: SpokenCrew, tmp_path: Path
 ) -> None:
-    broken = a_part("web", "date +%s.%N >> starts; echo no such setting; exit 1")
+    script = "date +%s.%N >> starts; echo no such setting; exit 1"
+    broken = a_part("web", script, ready=lambda: False)
 
     with pytest.raises(Broken, match="web keeps dying") as caught:
         crew.start([(broken,)])

@@ -70,7 +70,7 @@ def stream_job(job_id: str) -> Response:
 def retry_job(job_id: str) -> Any:
     """Run a failed job again from the start; wants the admin scope."""
     job = services().jobs.retry(caller(), job_id)
-    described = services().describing.job(services().jobs.status(caller(), job.id))
+    described = services().describing.job(services().jobs.begun(caller(), job))
     location = services().describing.job_url(job.id)
     return described, HTTPStatus.ACCEPTED, {"Location": location}
 
@@ -79,9 +79,7 @@ def _waited(who: Caller, status: JobStatus, seconds: float, known: int) -> JobSt
     """Wait while a thread may be held for it, else answer with what there is."""
     if not holds_slot():
         return status
-    return services().jobs.wait(
-        who, status.job.id, seconds, known=known, is_over=stopping.has_begun
-    )
+    return services().jobs.wait(who, status, seconds, known=known, is_over=stopping.has_begun)
 
 
 def _presented(status: JobStatus, timeline: Sequence[StepRun]) -> Response:
@@ -112,7 +110,7 @@ def _events(who: Caller, status: JobStatus, known: int, *, seconds: int) -> Iter
         if status.job.is_final or is_over:
             return
         status = services().jobs.wait(
-            who, status.job.id, _SILENCE_SECONDS, known=known, is_over=stopping.has_begun
+            who, status, _SILENCE_SECONDS, known=known, is_over=stopping.has_begun
         )
         if status.job.version <= known:
             yield ": still here\n\n"

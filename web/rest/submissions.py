@@ -55,7 +55,8 @@ def upload_file(query: ReplaceQuery) -> Any:
     key, seconds = idempotency_key(request), preferred_wait(request)
     job = _received(caller(), key, replacing=query.replace)
     seconds = seconds if holds_slot() else 0
-    status = services().jobs.wait(caller(), job.id, seconds, is_over=stopping.has_begun)
+    status = services().jobs.begun(caller(), job)
+    status = services().jobs.wait(caller(), status, seconds, is_over=stopping.has_begun)
     return _answer(status)
 
 

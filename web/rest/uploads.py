@@ -81,7 +81,7 @@ def complete_upload(upload_id: str, said: CompleteIn) -> Any:
     job = services().uploads.complete(
         caller(), upload_id, total_chunks=said.total_chunks, sha256=said.sha256
     )
-    status = services().jobs.status(caller(), job.id)
+    status = services().jobs.begun(caller(), job)
     location = services().describing.job_url(job.id)
     return services().describing.job(status), HTTPStatus.ACCEPTED, {"Location": location}
 

@@ -1,7 +1,8 @@
 """Bodies with a deadline: the grace, and a second for every 16 KiB.
 
-One of unknown length has the time for what has come so far. At the deadline a body just ends, as if
-the client had: who reads it gets the bytes so far. Extends gunicorn's `SocketUnreader.chunk`, which
+One of unknown length has the time for what has come so far. One of which nothing comes at all for the
+longest silence has no more time. A body that is out of time just ends, as if the client had: who
+reads it gets the bytes so far. Extends gunicorn's `SocketUnreader.chunk`, which
 all reads of a request go through, and `read` of its `Body`, which is `wsgi.input`; reads `trailers` of
 its requests, which its `ChunkedReader` sets at the end of a body in pieces.
 """
@@ -45,6 +46,7 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn is untyped
         self.is_over = self.fell_short = False
         self._line = line
         self._deadline: float | None = None  # of time.monotonic(), without what arrives
+        self._silence = 0.0  # the longest, in seconds
         self._length: int | None = 0
         self._arrived = 0
         self._owes_continue = False
@@ -54,19 +56,21 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn is untyped
         """The bytes that are here and not read yet."""
         return len(self.buf.getbuffer())
 
-    def allow(self, length: int | None, grace: float, *, owes_continue: bool) -> None:
+    def allow(
+        self, length: int | None, grace: float, *, silence: float, owes_continue: bool
+    ) -> None:
         """Wait for a body of this length; None when it is not known.
 
         The client hears `100 Continue` when the body is first asked for (RFC 9110, 10.1.1).
         """
-        self._deadline = time.monotonic() + grace
+        self._deadline, self._silence = time.monotonic() + grace, silence
         self._length, self._arrived, self._owes_continue = length, 0, owes_continue
 
     def forbid(self) -> None:
         self._deadline = None
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """Return what comes next, nothing at the end or the deadline."""
+        """Return what comes next, nothing at the end or when its time is over."""
         said = b""
         if self._deadline is not None and not self.is_over:
             promised = self._arrived if self._length is None else self._length
@@ -81,11 +85,14 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn is untyped
         if self._owes_continue:
             self._owes_continue = False
             self._line.sendall(_CONTINUE)
+        # From here, and not from its last byte: what keeps us from reading is no silence of the client's.
+        until = min(until, time.monotonic() + self._silence)
         while True:
             try:
                 said: bytes = super().chunk(size_hint)
             except BlockingIOError:
                 if not self._line.wait(select.POLLIN, until):
+                    self.is_over = True
                     return b""
             else:
                 self._line.moved(len(said))

@@ -30,13 +30,13 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is untyped
         self.parser.unreader = self.reader
         self.reader.unread(self.gathering.take())
 
-    def begin(self, request: Any, grace: float) -> None:
+    def begin(self, request: Any, *, grace: float, silence: float) -> None:
         """Give the request its body, with a deadline if it is not here already."""
         request.body = body = Arriving(request.body, self.reader)
         expects = request._expected_100_continue  # noqa: SLF001  # else gunicorn says it at once
         request._expected_100_continue = False  # noqa: SLF001  # the same
         if not body.is_gathered:
-            self.reader.allow(body.length, grace, owes_continue=expects)
+            self.reader.allow(body.length, grace, silence=silence, owes_continue=expects)
 
     def end(self) -> None:
         self.reader.forbid()

@@ -47,6 +47,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is untyped
     def __init__(self, *args: Any, **said: Any) -> None:
         super().__init__(*args, **said)
         self._grace = settings().web_grace_seconds
+        self._silence = settings().web_silence_seconds
         self._gathered: Waiting[Connection] = Waiting(settings().web_head_seconds)
         self._kept: Waiting[Connection] = Waiting(self.cfg.keepalive)
         self._sent: Waiting[Connection] = Waiting(self._grace)
@@ -217,7 +218,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is untyped
     def handle_request(self, req: Any, conn: Connection) -> bool:
         if req.version >= (1, 1) and not any(name == "HOST" for name, _ in req.headers):
             raise InvalidHeader("HOST", req=req)  # RFC 9112, 3.2
-        conn.begin(req, self._grace)
+        conn.begin(req, grace=self._grace, silence=self._silence)
         try:
             return bool(super().handle_request(req, conn))
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""The board: never ahead of the database, final only where that is, and without deleted files."""
+"""The board: never ahead of the database, final only where that is, without deleted files or jobs."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,6 +6,7 @@ from typing import Final
 
 from shared.model.file import File
 from shared.model.job import Job, JobStatus, Shown
+from shared.ports_board import ListedBoard
 from shared.records import AuditedJob
 from shared.services.auditing.audit import BATCH, Audit
 from shared.services.auditing.findings import Kind
@@ -36,6 +37,28 @@ def board(audit: Audit) -> None:
             elif _shows_a_ghost(each.status, files):
                 gone.append(job_id)
         _look_again(audit, gone, files)
+
+
+def strangers(audit: Audit) -> None:
+    """Report jobs that the board shows and that have no row: of another database, or forgotten."""
+    board = audit.parts.board
+    if not isinstance(board, ListedBoard):
+        return
+    told: set[str] = set()
+    for batch in audit.batches(board.job_ids()):
+        gone = _without_row(audit, [each for each in batch if each not in told])
+        # Who forgets a job tells the board right after.
+        for job_id in _without_row(audit, gone) if gone else ():
+            told.add(job_id)
+            audit.found(Kind.BOARD_LIES, job_id, "it shows a job that has no row", _forget)
+
+
+def _without_row(audit: Audit, job_ids: list[str]) -> list[str]:
+    # The board first: what it shows was committed before.
+    shown = audit.parts.board.find(job_ids)
+    with audit.parts.records.read() as rows:
+        known = {job.id for job in rows.jobs.many(list(shown))}
+    return [job_id for job_id in shown if job_id not in known]
 
 
 def _look_again(audit: Audit, gone: list[str], files: Mapping[str, File]) -> None:

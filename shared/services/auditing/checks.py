@@ -23,12 +23,14 @@ CHECKS: Final[tuple[Check, ...]] = (
     waits.jobs,
     waits.deliveries,
     boards.board,
+    boards.strangers,
     staged.chunks,
     staged.names,
     sent.waiting,
     sent.leftovers,
     multiparts.multiparts,
     stored.rows_of_objects,
+    stored.unfinished,
     stored.objects,
 )
 

@@ -19,16 +19,20 @@ class Kind(StrEnum):
     OBJECT_UNKNOWN = "object_unknown"
     OBJECT_DOUBLED = "object_doubled"
     OBJECT_UNREFERRED = "object_unreferred"
+    OBJECT_LEFT = "object_left"
     THUMBNAIL_MISSING = "thumbnail_missing"
     MULTIPART_LEFT = "multipart_left"
     STAGED_UNKNOWN = "staged_unknown"
     SENT_MISSING = "sent_missing"
     SENT_CHANGED = "sent_changed"
     SENT_LEFT = "sent_left"
+    CHUNKS_LEFT = "chunks_left"
     CHUNK_MISSING = "chunk_missing"
     CHUNK_WRONG_SIZE = "chunk_wrong_size"
     CHUNK_DAMAGED = "chunk_damaged"
+    CHUNK_UNREADABLE = "chunk_unreadable"
     RECEIVED_WRONG = "received_wrong"
+    RESERVATION_MISSING = "reservation_missing"
     RESERVATION_LEAKED = "reservation_leaked"
     QUOTA_WRONG = "quota_wrong"
     QUOTA_NEGATIVE = "quota_negative"
@@ -42,6 +46,7 @@ class Kind(StrEnum):
     DELIVERY_UNOWNED = "delivery_unowned"
     BOARD_LIES = "board_lies"
     FILE_DAMAGED = "file_damaged"
+    FILE_UNREADABLE = "file_unreadable"
 
 
 @dataclass(frozen=True, slots=True)

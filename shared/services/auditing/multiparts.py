@@ -12,7 +12,8 @@ from shared.services.finding import staged_of
 def multiparts(audit: Audit) -> None:
     """Report them; the sweep of that name aborts them.
 
-    A key without a row is not known as ours, unless it is one that clients send to.
+    A key without a row is not known as ours, unless it is one that clients send to. Where an open
+    upload is to replace a file its job may have begun one under the file's key.
     """
     for batch in audit.batches(audit.parts.objects.open_multiparts()):
         for each, upload_id in _left(audit, batch):
@@ -33,6 +34,7 @@ def _left(audit: Audit, batch: Sequence[OpenMultipart]) -> list[tuple[OpenMultip
         owners |= {key: row.upload_id for key, row in direct.items()}
         owners |= {key: row.upload_id for key, row in ours.items()}
         uploads = rows.uploads.known(list(owners.values()))
+        awaited = rows.uploads.awaited(keys)
     audit.foreign += sum(each.key not in owners for each in batch)
     # Of a key without a row the upload may be long forgotten.
     alone = {owner for key, owner in owners.items() if key not in direct and key not in ours}
@@ -47,6 +49,7 @@ def _left(audit: Audit, batch: Sequence[OpenMultipart]) -> list[tuple[OpenMultip
         (each, owners[each.key])
         for each in batch
         if each.key in owners
+        and each.key not in awaited
         and (owners[each.key] in ended or each.multipart_id in strays)
         and each.started_at <= audit.latest
     ]

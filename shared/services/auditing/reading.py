@@ -2,15 +2,18 @@
 
 Goes round: each run goes on where the one before stopped, so that what was read longest ago is
 next. A damage is believed when it was read twice. Nothing is deleted: there may be a backup.
+
+What can't be read is a finding when it fails twice and another can be read right after: else the
+store is away, and the run ends. Neither keeps the cursors from going on.
 """
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
 
-from shared.errors import Damaged, NotFound, Unavailable
+from shared.errors import AppError, Damaged, NotFound, Unavailable
 from shared.model.digest import crc64
 from shared.model.upload import Chunk
 from shared.records import Expected
@@ -25,12 +28,20 @@ Thing = TypeVar("Thing", Chunk, Expected)
 
 _PAGE: Final = 100
 _BLOCK: Final = 1024 * 1024
-_MOST_UNREAD: Final = 3  # then the store is in trouble, and another night will do
+_MOST_UNREAD: Final = 3  # then it is asked for another: if that can't be read either, it is away
 _FIRST: Final = ("", -1, -1)
 
 
 class OutOfTime(Exception):  # no error: the run ends
     """Time was up in the middle of a file."""
+
+
+@dataclass(slots=True)
+class Doubts(Generic[Thing]):
+    """What of one round could not be read so far, and the last thing that could."""
+
+    unread: list[Thing] = field(default_factory=list)
+    witness: Thing | None = None
 
 
 @dataclass(slots=True)
@@ -60,36 +71,89 @@ class Reading:
         most: int,
     ) -> bool:
         """Read what follows, within the bounds, but one thing at least; True at the end of all."""
-        began = self.bytes
+        began, doubts = self.bytes, Doubts[Thing]()
         while things := following():
             for thing in things:
                 spent, size = self.bytes - began, _size(thing)
-                if self.audit.stops() or self.unread == _MOST_UNREAD:
+                if self.audit.stops():
                     return False
                 if spent and spent + size > most:
                     self.audit.capped = True
+                    self._settle(doubts, read)
                     return False
                 before = self.file_cursor, self.chunk_cursor
                 try:
-                    self._one(thing, read)
+                    self._one(thing, read, doubts)
                 except OutOfTime:
                     # Else it is too large to be read at all, and would hold up the others.
                     if spent or self.audit.is_stopping():
                         self.file_cursor, self.chunk_cursor = before
                     return False
+                if len(doubts.unread) == _MOST_UNREAD and not self._settle(doubts, read):
+                    return not following()
+        self._settle(doubts, read)
         return True
 
-    def _one(self, thing: Thing, read: Callable[[Thing], None]) -> None:
+    def _one(self, thing: Thing, read: Callable[[Thing], None], doubts: Doubts[Thing]) -> None:
         """Read one thing; that it can't be read is logged, and the next may do."""
         self.bytes += _size(thing)
         self.audit.seen += 1
+        self._pass(thing)
         try:
             read(thing)
         except (NotFound, Damaged):
             log.info("stored_bytes_gone")  # with their file, or the audit reports them
         except Unavailable:
             self.unread += 1
+            doubts.unread.append(thing)
             log.warning("stored_bytes_not_read", exc_info=True)
+        else:
+            doubts.witness = thing if _size(thing) else doubts.witness
+
+    def _settle(self, doubts: Doubts[Thing], read: Callable[[Thing], None]) -> bool:
+        """Try again what could not be read, and report it; False when the store is away."""
+        unread, doubts.unread = doubts.unread, []
+        for thing in unread:
+            try:
+                read(thing)
+            except (NotFound, Damaged):
+                log.info("stored_bytes_gone")
+            except Unavailable as problem:
+                if doubts.witness is None or not self._is_readable_still(doubts.witness):
+                    return False
+                self._report_unreadable(thing, problem)
+                continue
+            except OutOfTime:
+                return False
+            self.unread -= 1
+        return True
+
+    def _is_readable_still(self, witness: Thing) -> bool:
+        try:
+            next(iter(_blocks(self.audit, witness)), None)
+        except AppError:
+            return False
+        return True
+
+    def _report_unreadable(self, thing: Chunk | Expected, problem: Unavailable) -> None:
+        if isinstance(thing, Chunk):
+            if kept(self.audit, [thing]):
+                detail = f"{thing.name} can't be read: {problem}"
+                self.audit.found(Kind.CHUNK_UNREADABLE, thing.upload_id, detail)
+            return
+        with self.audit.parts.records.read() as rows:
+            still = {each.file_id for each in rows.expected.under([thing.key])}
+        if thing.file_id in still:
+            detail = f"its bytes can't be read: {problem}"
+            self.audit.found(Kind.FILE_UNREADABLE, thing.file_id, detail)
+
+    def _pass(self, thing: Chunk | Expected) -> None:
+        if isinstance(thing, Chunk):
+            self.chunk_cursor = (thing.upload_id, thing.number, thing.offset)
+            self.chunks += 1
+        else:
+            self.file_cursor = thing.file_id
+            self.files += 1
 
     def _next_files(self) -> Sequence[Expected]:
         with self.audit.parts.records.read() as rows:
@@ -100,8 +164,6 @@ class Reading:
             return rows.audits.chunks(self.chunk_cursor, _PAGE)
 
     def _read_file(self, file: Expected) -> None:
-        self.file_cursor = file.file_id
-        self.files += 1
         if not self._is_readable(file) or self._sha256(file) == file.sha256:
             return
         again = self._sha256(file)
@@ -124,8 +186,6 @@ class Reading:
         return kind in {None, Kind.OBJECT_CHANGED, Kind.OBJECT_ROW_WRONG}
 
     def _read_chunk(self, chunk: Chunk) -> None:
-        self.chunk_cursor = (chunk.upload_id, chunk.number, chunk.offset)
-        self.chunks += 1
         if self._crc64(chunk) == chunk.crc64 or self._crc64(chunk) == chunk.crc64:
             return
         if kept(self.audit, [chunk]):
@@ -136,7 +196,7 @@ class Reading:
 
     def _sha256(self, file: Expected) -> str:
         hashed = hashlib.sha256()
-        for block in self.audit.parts.objects.read(file.key, 0, file.size) if file.size else ():
+        for block in _blocks(self.audit, file):
             hashed.update(block)
             if self.audit.stops():
                 raise OutOfTime
@@ -144,7 +204,7 @@ class Reading:
 
     def _crc64(self, chunk: Chunk) -> int:
         checksum = 0
-        for block in self.audit.parts.staging.read(chunk, _BLOCK):
+        for block in _blocks(self.audit, chunk):
             checksum = crc64(block, checksum)
             if self.audit.stops():
                 raise OutOfTime
@@ -153,3 +213,9 @@ class Reading:
 
 def _size(thing: Chunk | Expected) -> int:
     return thing.length if isinstance(thing, Chunk) else thing.size
+
+
+def _blocks(audit: Audit, thing: Chunk | Expected) -> Iterable[bytes]:
+    if isinstance(thing, Chunk):
+        return audit.parts.staging.read(thing, _BLOCK)
+    return audit.parts.objects.read(thing.key, 0, thing.size) if thing.size else ()

@@ -19,6 +19,10 @@ def rooms(audit: Audit) -> None:
                 kind = Kind.QUOTA_NEGATIVE if min(said) < 0 else Kind.QUOTA_WRONG
                 detail = f"used and reserved are {said}, its rows add up to {real}"
                 audit.found(kind, each.tenant, detail, _recount)
+    with audit.parts.records.read() as rows:
+        uncounted = rows.audits.uncounted(BATCH)
+    for tenant in uncounted:
+        audit.found(Kind.QUOTA_WRONG, tenant, "it has no row", _recount)
 
 
 def _recount(audit: Audit, tenant: str) -> bool:

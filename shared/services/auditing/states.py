@@ -1,17 +1,20 @@
 """Uploads and their jobs: states that go together, a job for what is sealed, room for what is open."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Final
 
 from shared.model.lifecycle import FINAL_JOBS, FINAL_UPLOADS, JobState, UploadState
-from shared.records import AuditedJob, AuditedUpload
+from shared.model.upload import Upload
+from shared.records import AuditedJob, AuditedUpload, Transaction
 from shared.services.auditing.audit import BATCH, Audit
 from shared.services.auditing.findings import Kind
 from shared.services.ending import OVER
 
 _REFUSED: Final = timedelta(days=1)  # so long the end of one waits that the store does not show
 _WAITING: Final = frozenset({UploadState.SEALED, UploadState.PROCESSING})
+_NEEDLESS: Final = FINAL_UPLOADS - {UploadState.FAILED}
 _TOGETHER: Final[Mapping[UploadState, frozenset[JobState | None]]] = {
     UploadState.RECEIVING: frozenset({None}),
     UploadState.SEALED: frozenset({JobState.QUEUED}),
@@ -76,7 +79,11 @@ def _end(audit: Audit, upload_id: str) -> bool:
 def _bytes(audit: Audit, each: AuditedUpload) -> None:
     if each.state in FINAL_UPLOADS and not each.chunks:
         return
-    if each.received != each.staged:
+    if each.state in _NEEDLESS and not each.is_direct:
+        if each.updated_at <= audit.latest:
+            detail = f"the upload is {each.state}, and {each.chunks} of its chunks are kept"
+            audit.found(Kind.CHUNKS_LEFT, each.id, detail, _forget_chunks)
+    elif each.received != each.staged:
         detail = f"{each.received} bytes were received, its chunks have {each.staged}"
         audit.found(Kind.RECEIVED_WRONG, each.id, detail)
     elif each.state in _WAITING and each.size != each.received:
@@ -84,11 +91,28 @@ def _bytes(audit: Audit, each: AuditedUpload) -> None:
         audit.found(Kind.RECEIVED_WRONG, each.id, detail)
 
 
+def _forget_chunks(audit: Audit, upload_id: str) -> bool:
+    """Their bytes are then nobody's, and `staging-orphans` sees to them."""
+    with audit.parts.records.begin() as rows:
+        if _held(rows, upload_id, _NEEDLESS) is None:
+            return False
+        rows.chunks.drop(upload_id)
+    return True
+
+
 def _reservation(audit: Audit, each: AuditedUpload) -> None:
+    if each.state not in FINAL_UPLOADS and each.size and not each.reserved:
+        detail = f"the upload is {each.state}, and holds no room for its {each.size} bytes"
+        audit.found(Kind.RESERVATION_MISSING, each.id, detail, _reserve)
     can_be_retried = each.state is UploadState.FAILED and each.chunks
     if each.reserved and each.state in FINAL_UPLOADS and not can_be_retried:
         detail = f"the upload is {each.state} and holds {each.reserved} bytes of its quota"
         audit.found(Kind.RESERVATION_LEAKED, each.id, detail, _release)
+
+
+def _reserve(audit: Audit, upload_id: str) -> bool:
+    """Also beyond its tenant's limit: it was promised that room."""
+    return _settled(audit, upload_id, frozenset(UploadState) - FINAL_UPLOADS)
 
 
 def _overdue(audit: Audit, each: AuditedUpload) -> None:
@@ -102,13 +126,25 @@ def _overdue(audit: Audit, each: AuditedUpload) -> None:
 
 
 def _release(audit: Audit, upload_id: str) -> bool:
+    return _settled(audit, upload_id, FINAL_UPLOADS)
+
+
+def _settled(audit: Audit, upload_id: str, states: AbstractSet[UploadState]) -> bool:
+    """Let an upload in one of these states hold its room, or none once it has ended."""
     with audit.parts.records.begin() as rows:
-        upload = rows.uploads.find(upload_id)
-        if upload is None or upload.state not in FINAL_UPLOADS:
+        upload = _held(rows, upload_id, states)
+        if upload is None:
             return False
-        if not rows.uploads.hold(upload_id, upload.state):
-            return False
-        rows.uploads.settle(upload_id, reserved=0)
+        reserved = 0 if upload.state in FINAL_UPLOADS else upload.size
+        rows.uploads.settle(upload_id, reserved=reserved)
         # Whether its quota knows of it is anybody's guess: to count is safe, to subtract is not.
         rows.audits.recount(upload.tenant)
     return True
+
+
+def _held(rows: Transaction, upload_id: str, states: AbstractSet[UploadState]) -> Upload | None:
+    """Hold an upload that is in one of these states; None when it is not."""
+    upload = rows.uploads.find(upload_id)
+    if upload is None or upload.state not in states:
+        return None
+    return upload if rows.uploads.hold(upload_id, upload.state) else None

@@ -5,6 +5,8 @@ otherwise costs questions, not findings: whatever one side lacks is asked for by
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
 
 from shared.model.stored import StoredObject
 from shared.records import Expected, ObjectState
@@ -12,6 +14,8 @@ from shared.services.auditing.audit import BATCH, Audit
 from shared.services.auditing.findings import Kind
 from shared.services.auditing.strangers import strangers
 from shared.services.finding import is_chunk
+
+_PATIENCE: Final = timedelta(days=3)  # a store may be away over a weekend
 
 
 def objects(audit: Audit) -> None:
@@ -37,6 +41,16 @@ def rows_of_objects(audit: Audit) -> None:
         audit.seen += len(alone)
         for each in alone:
             audit.found(Kind.OBJECT_UNREFERRED, each.upload_id, f"no file refers to {each.key}")
+
+
+def unfinished(audit: Audit) -> None:
+    """Report rows of objects that sweeps should have finished long ago."""
+    with audit.parts.records.read() as rows:
+        left = rows.expected.unfinished(audit.latest - _PATIENCE, BATCH)
+    audit.seen += len(left)
+    for each in left:
+        detail = f"{each.key} is {each.state} since {each.updated_at:%Y-%m-%d %H:%M} or longer"
+        audit.found(Kind.OBJECT_LEFT, each.upload_id, detail)
 
 
 def fault(expected: Expected, found: StoredObject | None) -> tuple[Kind, str] | None:

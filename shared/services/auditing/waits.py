@@ -32,7 +32,7 @@ def deliveries(audit: Audit) -> None:
 
     def look(rows: Transaction) -> tuple[list[Overdue], int]:
         overdue = rows.audits.overdue_deliveries(audit.stuck, _MOST)
-        return overdue, len(overdue)
+        return overdue, rows.audits.due_deliveries()
 
     for each in _forgotten(audit, "webhooks", look):
         kind = Kind.DELIVERY_STUCK if each.is_taken else Kind.DELIVERY_OVERDUE

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 _LEASE: Final = "high-water"
 _HOLDER: Final = "database"  # whoever it is: the row is locked, and not kept
-_SEEN_BEFORE: Final = ("object", "staging")  # kinds of sightings
+_SEEN_BEFORE: Final = ("object", "staging", "multipart")  # kinds of sightings
 _LONGEST: Final = 200  # bytes of the object that are read
 _OLDER: Final = "The database is older than the bucket; nothing without a row is removed."
 

@@ -10,26 +10,31 @@ from shared.services.finding import staged_of
 from shared.services.sweeps.high_water import is_behind
 from shared.services.sweeps.runs import Run, Sweeper
 
+_KIND: Final = "multipart"
 _BATCH: Final = 500
 
 
 def multiparts(sweeper: Sweeper, run: Run) -> None:
-    """Abort old multipart uploads under our keys, once the uploads they belong to have ended.
+    """Abort old multipart uploads under our keys, seen twice after those they belong to have ended.
 
     A key is ours when it has a row of objects, or is one that a client sends to: what an earlier
     attempt began and never noted goes too. While an upload is open, nothing under its keys is touched,
     for its job may be running, not even where the key still is the file's that it replaces; of those
     that its client sends to, nothing that its row names.
     """
-    run.facts |= {"foreign": 0, "active": 0}
+    run.facts |= {"foreign": 0, "active": 0, "waiting": 0}
     if is_behind(sweeper, run):
         return
     with sweeper.records.read() as rows:
-        latest = sweeper.latest(rows.now())
+        began_at = rows.now()
+    latest = sweeper.latest(began_at)
     found = run.through(sweeper.objects.open_multiparts())
     old = (each for each in found if each.started_at <= latest)
     while batch := list(islice(old, _BATCH)):
-        for each in _abandoned(sweeper, run, batch):
+        abandoned = _abandoned(sweeper, run, batch)
+        ripe = _seen_twice(sweeper, abandoned, dry_run=run.dry_run)
+        run.note("waiting", len(abandoned) - len(ripe))
+        for each in ripe:
             with run.item(each.multipart_id):
                 if not run.room:
                     run.capped = True
@@ -37,6 +42,9 @@ def multiparts(sweeper: Sweeper, run: Run) -> None:
                 if not run.dry_run:
                     sweeper.objects.abort_multipart(each.key, each.multipart_id)
                 run.count()
+    if not run.capped and not run.dry_run:
+        with sweeper.records.begin() as rows:
+            rows.leases.forget_unseen(_KIND, began_at)
 
 
 def _abandoned(sweeper: Sweeper, run: Run, found: Sequence[OpenMultipart]) -> list[OpenMultipart]:
@@ -59,3 +67,17 @@ def _abandoned(sweeper: Sweeper, run: Run, found: Sequence[OpenMultipart]) -> li
         else:
             abandoned.append(each)
     return abandoned
+
+
+def _seen_twice(
+    sweeper: Sweeper, found: Sequence[OpenMultipart], *, dry_run: bool
+) -> list[OpenMultipart]:
+    """Return those that were abandoned a grace ago, too: a store's word for their age is not enough."""
+    names, grace = [each.multipart_id for each in found], sweeper.rules.grace
+    if dry_run:
+        with sweeper.records.read() as rows:
+            twice = set(rows.leases.seen(_KIND, names, grace))
+    else:
+        with sweeper.records.begin() as rows:
+            twice = set(rows.leases.sighted(_KIND, names, grace))
+    return [each for each in found if each.multipart_id in twice]

@@ -52,8 +52,12 @@ def _expire(sweeper: Sweeper, upload: Upload) -> bool:
     if upload.is_direct and _has_arrived(sweeper, upload):
         return False  # the store has acknowledged it
     with sweeper.records.begin() as rows:
-        if not rows.uploads.advance(upload.id, Event.EXPIRE):
+        if not rows.uploads.hold(upload.id, UploadState.RECEIVING):
             return False
+        now = rows.uploads.find(upload.id)
+        if now is None or now.expires_at > upload.expires_at:  # bytes have come meanwhile
+            return False
+        rows.uploads.advance(upload.id, Event.EXPIRE)
         places = release(rows, upload.id)
     sweeper.staging.clear(*places)
     return True

@@ -101,14 +101,25 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     records.close()
 
 
-def test_an_end_without_a_file_is_believed_of_the_board_however_old(desk: Desk) -> None:
-    job = a_job(state=JobState.FAILED)
+def test_a_rejection_is_believed_of_the_board_however_old(desk: Desk) -> None:
+    job = a_job(state=JobState.REJECTED)
     desk.board.put(JobStatus(job, None, NOW))
     desk.board.age = timedelta(days=1)
 
     status = desk.jobs.status(ALICE, job.id)
 
     assert (status.job, status.seen_at) == (job, NOW + desk.board.age)
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
+def test_an_end_that_may_not_be_the_last_is_read_again_once_it_is_old(
+    desk: Desk, state: JobState
+) -> None:
+    job = desk.added()
+    desk.board.put(JobStatus(replace(job, state=state), None, NOW))
+    desk.board.age = timedelta(days=1)
+
+    assert desk.jobs.status(ALICE, job.id).job == job
 
 
 @pytest.mark.parametrize("said_at", [NOW, NOW - HOUR, NOW + HOUR])
@@ -264,7 +275,7 @@ def test_waiting_ends_with_the_job(desk: Desk) -> None:
 
     desk.clock.meanwhile = finish
 
-    status = desk.jobs.wait(ALICE, job.id, 30)
+    status = desk.jobs.wait(ALICE, desk.jobs.begun(ALICE, job), 30)
 
     assert status.job.state is JobState.REJECTED
     assert len(desk.clock.waits) == 3
@@ -273,10 +284,30 @@ def test_waiting_ends_with_the_job(desk: Desk) -> None:
 def test_waiting_ends_with_the_time(desk: Desk) -> None:
     job = desk.added()
 
-    status = desk.jobs.wait(ALICE, job.id, 2)
+    status = desk.jobs.wait(ALICE, desk.jobs.begun(ALICE, job), 2)
 
     assert status.job == job
     assert sum(desk.clock.waits) == pytest.approx(2)
+
+
+def test_what_was_just_committed_is_known_without_rows(desk: Desk) -> None:
+    job = desk.added()
+    blind = replace(desk.jobs, records=cast("Records", Away()))
+
+    status = blind.begun(ALICE, job)
+    waited = blind.wait(ALICE, status, 2)
+
+    assert (status.job, status.file) == (job, None)
+    assert waited == status
+    assert sum(desk.clock.waits) == pytest.approx(2)
+
+
+def test_a_file_of_an_earlier_request_is_not_told_of_without_rows(desk: Desk) -> None:
+    job = replace(desk.added(), state=JobState.SUCCEEDED)
+    blind = replace(desk.jobs, records=cast("Records", Away()))
+
+    with pytest.raises(Unavailable):
+        blind.begun(ALICE, job)
 
 
 def test_waiting_for_news_ends_with_a_newer_version(desk: Desk) -> None:
@@ -285,11 +316,13 @@ def test_waiting_for_news_ends_with_a_newer_version(desk: Desk) -> None:
         JobStatus(replace(job, version=job.version + 1), None, NOW)
     )
 
-    status = desk.jobs.wait(ALICE, job.id, 30, known=job.version)
+    begun = desk.jobs.begun(ALICE, job)
+
+    status = desk.jobs.wait(ALICE, begun, 30, known=job.version)
 
     assert status.job.version == job.version + 1
     assert len(desk.clock.waits) == 1
-    assert desk.jobs.wait(ALICE, job.id, 30, known=0).job.version > 0
+    assert desk.jobs.wait(ALICE, begun, 30, known=0).job.version > 0
     assert len(desk.clock.waits) == 1
 
 

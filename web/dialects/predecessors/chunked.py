@@ -106,7 +106,7 @@ def complete_session(said: CompleteIn) -> Any:
         told = "This session was opened for another main_service_file_id."
         raise Conflict(told)
     job = uploads.complete(who, opened.id, total_chunks=said.total_chunks)
-    return _completed(file_of(job.id))
+    return _completed(file_of(job))
 
 
 @bp.delete("/file")

@@ -205,7 +205,7 @@ def _found(key: str, *, to: Scope = Scope.FILES_READ) -> File:
         job = services().uploads.direct.arrived(who, key)
         if job is None:
             raise
-    return file_of(job.id, {DENIED})
+    return file_of(job, {DENIED})
 
 
 def _described(file: File) -> dict[str, Any]:

@@ -43,38 +43,38 @@ def submitted(
         key = idempotency_key(request)
         uploads = services().uploads
         job = uploads.submit(who, new(received), received.intake, idempotency_key=key)
-    return file_of(job.id, hopeless)
+    return file_of(job, hopeless)
 
 
-def file_of(job_id: str, hopeless: Collection[str] = ()) -> File:
+def file_of(job: Job, hopeless: Collection[str] = ()) -> File:
     """Wait for a job, at most a minute; return its file, or raise why there is none.
 
     A job that was put off with one of the codes in `hopeless` is not waited for; of one that still
     waits for the store at the end it is said that the store is at fault.
     """
-    status = _waited(job_id, hopeless)
+    status = _waited(job, hopeless)
     if status.visible_file is not None:
         return status.visible_file
     if status.job.is_final:
         raise refused(status.job)
     if (code := _put_off(status.job)) in {*hopeless, *STORE_FAULTS}:
         detail = "The file is here and can't be stored now; its job goes on."
-        facts, headers = {"job_id": job_id}, {"Retry-After": "60"}
+        facts, headers = {"job_id": job.id}, {"Retry-After": "60"}
         unavailable = HTTPStatus.SERVICE_UNAVAILABLE
         raise Refused(Refusal(unavailable, str(code), detail, facts, headers))
     detail = "The file is here and still being processed; its job goes on."
-    raise NotInTime(detail, job_id=job_id)
+    raise NotInTime(detail, job_id=job.id)
 
 
-def _waited(job_id: str, hopeless: Collection[str]) -> JobStatus:
+def _waited(job: Job, hopeless: Collection[str]) -> JobStatus:
     clock, jobs = services().clock, services().jobs
     until = clock.monotonic() + (LONGEST_WAIT_SECONDS if holds_slot() else 0)
-    status = jobs.status(caller(), job_id)
+    status = jobs.begun(caller(), job)
     while not status.job.is_final and _put_off(status.job) not in hopeless:
         left = until - clock.monotonic()
         if left <= 0 or _is_over():
             break
-        status = jobs.wait(caller(), job_id, left, known=status.job.version, is_over=_is_over)
+        status = jobs.wait(caller(), status, left, known=status.job.version, is_over=_is_over)
     return status
 
 

@@ -67,7 +67,7 @@ def create() -> Any:
         transfer = Transfer.STREAM if concat is None else Transfer.PART
         new = described(metadata, size, transfer)
         sent = _typed(body) if _has_bytes(body) else None
-        capability = services().resuming.open(caller(), new, said or None, sent, checksum)
+        opened = services().resuming.open(caller(), new, said or None, sent, checksum)
     else:
         if size is not None or deferred or not body.is_empty():
             raise Invalid("A final upload has the bytes and the length of its parts.")
@@ -75,10 +75,9 @@ def create() -> Any:
         new = described(metadata, None, Transfer.JOINED)
         is_whole = abilities.Extension.UNFINISHED not in abilities.offered(request)
         named = Parts([part.id for part in parts], concat, have_to_be_whole=is_whole)
-        capability = services().resuming.join(caller(), new, said or None, named)
-    status = services().resuming.status(caller(), capability)
-    location = {"Location": f"{root()}{PREFIX}/{capability}"}
-    return "", HTTPStatus.CREATED, location | _standing(status, capability)
+        opened = services().resuming.join(caller(), new, said or None, named)
+    location = {"Location": f"{root()}{PREFIX}/{opened.capability}"}
+    return "", HTTPStatus.CREATED, location | _standing(opened.resumption, opened.capability)
 
 
 @bp.route("/<address>", methods=["HEAD"])
