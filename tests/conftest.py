@@ -77,14 +77,19 @@ def postgres_rows(postgres_tables: str) -> Iterator[str]:
     servers.empty_tables(postgres_tables)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of this test alone with all tables, once of each kind."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_rows"))
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A database of this test alone with all tables."""
     url = f"sqlite:///{tmp_path / 'sluice.db'}"
     servers.make_tables(url)
     return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database of this test alone with all tables, once of each kind."""
+    wanted = {"sqlite": "sqlite_url", "postgresql": "postgres_rows"}[request.param]
+    return str(request.getfixturevalue(wanted))
 
 
 @pytest.fixture

@@ -158,8 +158,8 @@ class ClaimService:
     def give_up(self, claim: Claim, error: Mapping[str, Any], **where: Any) -> None:
         """We are at fault: the job ends, its bytes and room are kept for a retry."""
         with self.records.begin() as rows:
-            where["error"] = dict(error)
-            job = self._settle(rows, claim, Event.GIVE_UP, Outcome.FAILED, **where)
+            why = dict(error)
+            job = self._settle(rows, claim, Event.GIVE_UP, Outcome.FAILED, error=why, **where)
             owed = self.events.of_upload(rows, EventType.FAILED, claim.upload, job)
         self._show(job)
         self._deliver(owed)

@@ -116,15 +116,13 @@ class Reconciler:
             hoarding = rows.uploads.hoarding(self.stale, _BATCH)
         released = 0
         for upload in hoarding:
-            places: set[str] = set()
             with _item("release", upload.id):
                 with self.records.begin() as rows:
                     if rows.uploads.hold(upload.id, upload.state):
                         # Whether its quota knows of the room is anybody's guess: counted, not subtracted.
                         rows.uploads.settle(upload.id, reserved=0)
-                        places = release(rows, upload.id)
+                        release(rows, upload.id)  # a sweep sees to what staging has of it
                         rows.audits.recount(upload.tenant)
-                self.claims.staging.clear(*places)
                 log.error("room_was_hoarded", extra={"upload_id": upload.id})
                 released += 1
         return {"released": released}

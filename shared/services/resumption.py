@@ -42,10 +42,8 @@ def found(rows: Transaction, capability: Capability) -> Opened:
 
 
 def standing(rows: Transaction, capability: Capability) -> Opened | None:
-    upload, row = (
-        rows.uploads.find(capability.upload_id),
-        rows.resumables.find(capability.upload_id),
-    )
+    upload = rows.uploads.find(capability.upload_id)
+    row = rows.resumables.find(capability.upload_id)
     if upload is None or row is None or not row.opens_with(capability.secret):
         return None
     return Opened(capability, _resumption(rows, upload, row))

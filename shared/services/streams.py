@@ -83,14 +83,9 @@ class StreamService:
 
         def commit_these(chunks: list[Chunk]) -> None:
             at = chunks[0].offset
-            first = declares and at == offset
-            lifetime = self.chunks.lifetime
+            first, lifetime = declares and at == offset, self.chunks.lifetime
             commit(
-                *(records, upload, chunks),
-                at=at,
-                lifetime=lifetime,
-                declares=first,
-                arrived=arrived,
+                records, upload, chunks, at=at, lifetime=lifetime, declares=first, arrived=arrived
             )
             intake.commit()
 

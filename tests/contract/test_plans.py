@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +12,12 @@ from shared.adapters.records_sql import SqlRecords
 from shared.model.file import FileQuery
 from shared.model.lifecycle import UploadState
 from shared.records import Transaction
-from tests.support import servers
 from tests.support.builders import an_upload
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Iterator[SqlRecords]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with closing(SqlRecords(url)) as made:
+def records(sqlite_url: str) -> Iterator[SqlRecords]:
+    with closing(SqlRecords(sqlite_url)) as made:
         yield made
 
 

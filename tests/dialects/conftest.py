@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from shared.adapters.client_s3 import S3Place
-from tests.support import servers
 from tests.support.api import Api
 from tests.support.front import Fronts, a_front
 from tests.support.stack import Stack
@@ -41,7 +40,5 @@ def sky(a_bucket: S3Place) -> Iterator[Weather]:
 
 
 @pytest.fixture
-def fronts(tmp_path: Path) -> Fronts:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    return partial(a_front, tmp_path, url)
+def fronts(tmp_path: Path, sqlite_url: str) -> Fronts:
+    return partial(a_front, tmp_path, sqlite_url)

@@ -209,6 +209,19 @@ def bodies_wait_for_ever() -> None:
     Reader.allow = for_ever  # type: ignore[method-assign]  # it passes on what it got
 
 
+def readers_wait_for_ever() -> None:
+    """Who is sent a file may take as long as it likes."""
+    from web.server.line import Line
+
+    send = Line._send_until
+
+    def for_ever(self: Line, piece: memoryview, until: float) -> None:
+        del until
+        send(self, piece, float("inf"))
+
+    Line._send_until = for_ever  # type: ignore[method-assign]  # it passes on what it got
+
+
 SABOTAGES: Final[dict[str, Callable[[], None]]] = {
     "bytes-not-synced": bytes_not_synced,
     "names-not-synced": names_not_synced,
@@ -229,4 +242,5 @@ SABOTAGES: Final[dict[str, Callable[[], None]]] = {
     "objects-left": objects_left,
     "rows-not-asked": rows_not_asked,
     "bodies-wait-for-ever": bodies_wait_for_ever,
+    "readers-wait-for-ever": readers_wait_for_ever,
 }

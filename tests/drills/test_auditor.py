@@ -96,13 +96,11 @@ def test_with_bytes_not_read_again_the_drill_goes_red(
 @pytest.mark.parametrize("kind", ["object", "staging", "multipart"])
 @pytest.mark.teeth
 def test_with_the_second_sighting_off_the_drill_goes_red(
-    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, sqlite_url: str
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
     for verb in ("seen", "sightings"):
         monkeypatch.setattr(SqlLeaseRows, verb, of_no_grace(verb, kind))
-    with a_factory(tmp_path, url, objects=a_straight_store(tmp_path)) as factory:
+    with a_factory(tmp_path, sqlite_url, objects=a_straight_store(tmp_path)) as factory:
         grounds = Grounds(factory)
         plant_all(grounds, seed=0)
 

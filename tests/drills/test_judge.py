@@ -13,7 +13,6 @@ from tests.drills.load import digest
 from tests.drills.verdicts import PortJudge
 from tests.support.factory import a_factory
 from tests.support.grounds import CONTENT, Grounds
-from tests.support.servers import make_tables
 from tests.support.straight import a_straight_store
 from tests.support.workshop import ALICE
 
@@ -23,10 +22,8 @@ Plant = Callable[[Grounds], Entries | None]  # it returns what clients know of
 
 
 @pytest.fixture
-def grounds(tmp_path: Path) -> Iterator[Grounds]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    make_tables(url)
-    with a_factory(tmp_path, url, objects=a_straight_store(tmp_path)) as factory:
+def grounds(tmp_path: Path, sqlite_url: str) -> Iterator[Grounds]:
+    with a_factory(tmp_path, sqlite_url, objects=a_straight_store(tmp_path)) as factory:
         yield Grounds(factory)
 
 

@@ -8,7 +8,6 @@ import pytest
 from tests.drills import races, races_jobs, races_ways
 from tests.drills.arena import Arena, an_arena
 from tests.drills.breakage import with_sabotage
-from tests.support.servers import make_tables
 
 RACES = [*races.RACES, *races_jobs.RACES, *races_ways.RACES]
 _SHORT_ROUNDS, _LONG_ROUNDS = 1, 200
@@ -44,13 +43,11 @@ def test_of_many_who_race_one_wins_and_nothing_is_lost_or_doubled(
 )
 @pytest.mark.teeth
 def test_without_its_defence_a_race_has_two_winners(
-    tmp_path: Path, sabotage: str, race: races.Race
+    tmp_path: Path, sabotage: str, race: races.Race, sqlite_url: str
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    make_tables(url)
 
     def run() -> None:
-        with an_arena(tmp_path, url, seed=1) as arena:
+        with an_arena(tmp_path, sqlite_url, seed=1) as arena:
             for _ in range(_TRIES):
                 race(arena)
                 breaches = arena.settled()

@@ -65,11 +65,20 @@ def test_slow_clients_hold_nobody_up_and_lose_nothing(
 
 
 @pytest.mark.teeth
-def test_bodies_without_a_deadline_turn_the_drill_red(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("sabotage", "seen"),
+    [
+        ("bodies-wait-for-ever", "some are not cut"),
+        ("readers-wait-for-ever", "some are still held"),
+    ],
+)
+def test_without_a_deadline_the_drill_goes_red(
+    tmp_path: Path, seed: int, sabotage: str, seen: str
+) -> None:
     with (
-        a_rig(tmp_path, seed, sabotage="bodies-wait-for-ever", **DEADLINES) as rig,
+        a_rig(tmp_path, seed, sabotage=sabotage, **DEADLINES) as rig,
         hostile(rig) as kinds,
-        pytest.raises(AssertionError, match="some are not cut"),
+        pytest.raises(AssertionError, match=seen),
         crowded(rig, kinds, streams=0),
     ):
         pass

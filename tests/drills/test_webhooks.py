@@ -82,7 +82,7 @@ def test_each_event_is_told_whatever_receivers_do(rig: Rig, *, is_long: bool) ->
         dead = str(open_.enter_context(registered(rig, nobody))["id"])
         moody.receiver.says(*moods(rig.said, 50 * events, moody, inside))
         leaving.receiver.says(*moods(rig.said, events // 2, leaving, inside))
-        leaving.receiver.says(noted(leaving, 410))
+        leaving.receiver.says(*[noted(leaving, 410)] * 50 * events)  # who asks may be killed
         toll, before = Toll(rig), len(rig.ledger.entries)
         with meanwhile(toll.strikes(["worker-io"], kills, (1.0, 3.0))):
             rig.clients.upload_until(
@@ -107,6 +107,7 @@ def test_each_event_is_told_whatever_receivers_do(rig: Rig, *, is_long: bool) ->
         assert inside.calls == []
         assert is_put_aside(rig, leaving.webhook_id)
         assert rig.checker.rows(DELIVERED, id=dead) == []
+    assert rig.verdict().breaches == []
 
 
 def test_calm_receivers_hear_once_and_wait_for_no_dead_one(rig: Rig, *, is_long: bool) -> None:

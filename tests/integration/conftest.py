@@ -22,14 +22,14 @@ Dial = Callable[[], AbstractContextManager[Wire]]
 
 
 @pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str
+) -> Iterator[dict[str, str]]:
     """Settings of a service with SQLite and a folder, and with a Redis that is not there."""
     monkeypatch.chdir(tmp_path)
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
     settings.cache_clear()
     yield {
-        "DATABASE_URL": url,
+        "DATABASE_URL": sqlite_url,
         "DATA_DIR": str(tmp_path),
         "STORAGE_BACKEND": "local",
         "JWT_SECRET_KEY": SECRET,
@@ -57,11 +57,9 @@ def sky(a_bucket: S3Place) -> Iterator[Weather]:
 
 
 @pytest.fixture
-def far(sky: Weather, tmp_path: Path) -> Iterator[Factory]:
+def far(sky: Weather, tmp_path: Path, sqlite_url: str) -> Iterator[Factory]:
     """A factory whose store is behind the weather."""
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_factory(tmp_path, url, objects=impatient(sky.place, seconds=5)) as made:
+    with a_factory(tmp_path, sqlite_url, objects=impatient(sky.place, seconds=5)) as made:
         yield made
         sky.clears()
         made.objects.delete(sorted(made.keys()))

@@ -20,7 +20,7 @@ from shared.model.job import Shown
 from shared.model.lifecycle import JobState
 from shared.services.auditing import findings as finding
 from shared.services.auditing.findings import Kind
-from tests.support import damages, servers
+from tests.support import damages
 from tests.support.builders import an_upload
 from tests.support.damages import DAMAGES, ODDITIES, every_state
 from tests.support.damages_left import chunks_left, owe
@@ -569,35 +569,56 @@ def test_what_is_deleted_while_it_cannot_be_read_is_no_finding(
 # With S3.
 
 
-def test_the_same_is_found_in_s3(a_bucket: S3Place, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
+@pytest.fixture
+def in_s3(a_bucket: S3Place, tmp_path: Path, sqlite_url: str) -> Iterator[Grounds]:
     store = S3Objects(a_bucket)
-    servers.make_tables(url)
-    with a_factory(tmp_path, url, objects=store) as factory:
-        grounds = Grounds(factory)
-        every_state(grounds)
-        clean = grounds.found()
-        planted = [
-            plant(grounds)
-            for plant in (
-                damages.object_deleted,
-                damages.object_cut,
-                damages.object_overwritten,
-                damages.object_overwritten_by_another,
-                damages.object_without_row,
-                damages.object_doubled,
-                damages.hash_changed_in_row,
-            )
-        ]
-        damages.foreign_object(grounds)
-        file = grounds.file()
-        store.begin_multipart(file.key, content_type="a/b", upload_id=file.id)
-
-        found = grounds.found(grace=NOTHING)
-
+    with a_factory(tmp_path, sqlite_url, objects=store) as factory:
+        yield Grounds(factory)
         store.delete([each.key for each in store.listing()])
         for each in store.open_multiparts():
             store.abort_multipart(each.key, each.multipart_id)
+
+
+def test_what_another_service_keeps_to_itself_hides_nothing_of_ours(
+    in_s3: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = S3Objects.find
+
+    def find_or_refuse(self: S3Objects, key: str) -> Any:
+        if key == damages.FOREIGN_KEY:
+            raise AccessDenied("The object store refuses.")
+        return find(self, key)
+
+    monkeypatch.setattr(S3Objects, "find", find_or_refuse)
+    damages.foreign_object(in_s3)
+    planted = damages.object_without_row(in_s3)
+    result = in_s3.run("audit")
+
+    assert set(findings(result)) == planted
+    assert (result["foreign"], result["cursor"], result.get("error")) == (1, "", None)
+
+
+def test_the_same_is_found_in_s3(in_s3: Grounds) -> None:
+    every_state(in_s3)
+    clean = in_s3.found()
+    planted = [
+        plant(in_s3)
+        for plant in (
+            damages.object_deleted,
+            damages.object_cut,
+            damages.object_overwritten,
+            damages.object_overwritten_by_another,
+            damages.object_without_row,
+            damages.object_doubled,
+            damages.hash_changed_in_row,
+        )
+    ]
+    damages.foreign_object(in_s3)
+    file = in_s3.file()
+    in_s3.factory.objects.begin_multipart(file.key, content_type="a/b", upload_id=file.id)
+
+    found = in_s3.found(grace=NOTHING)
+
     assert clean == set()
     assert found >= set().union(*planted) | {(Kind.MULTIPART_LEFT, file.id, False)}
 

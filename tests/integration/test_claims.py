@@ -20,7 +20,6 @@ from shared.model.file import File
 from shared.model.job import Job
 from shared.model.lifecycle import JobState, UploadState
 from shared.services.claims import OUTAGE_LIMIT, OUTAGE_PAUSES, Claim, ClaimRules, ClaimService
-from tests.support import servers
 from tests.support.builders import a_file, a_job, an_upload
 from tests.support.cable import a_cable
 from tests.support.factory import Factory, a_factory
@@ -478,10 +477,8 @@ def a_claim() -> Claim:
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Factory]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_factory(tmp_path, url, claims=SHORT) as made:
+def sqlite(tmp_path: Path, sqlite_url: str) -> Iterator[Factory]:
+    with a_factory(tmp_path, sqlite_url, claims=SHORT) as made:
         yield made
 
 

@@ -8,7 +8,6 @@ import pytest
 from werkzeug.http import http_date
 
 from shared.model.file import File
-from tests.support import servers
 from tests.support.front import Front, a_front
 
 CONTENT = b"0123456789"
@@ -22,10 +21,8 @@ NO_DATES = [
 
 
 @pytest.fixture
-def front(tmp_path: Path) -> Iterator[Front]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_front(tmp_path, url) as made:
+def front(tmp_path: Path, sqlite_url: str) -> Iterator[Front]:
+    with a_front(tmp_path, sqlite_url) as made:
         yield made
 
 

@@ -30,7 +30,7 @@ from shared.model.layout import Layout
 from shared.services.copies import CopyService, NewCopy
 from shared.services.forgetting import keys_of
 from shared.services.sweeping import SweepService
-from tests.support import servers, weather
+from tests.support import weather
 from tests.support.factory import UPLOADS, Factory, a_factory
 from tests.support.pictures import a_png
 from tests.support.races import at_once
@@ -322,12 +322,12 @@ def test_what_a_copy_leaves_whose_process_dies_is_swept_after_the_grace(factory:
 
 
 @pytest.fixture
-def on_s3(a_bucket: S3Place, tmp_path: Path) -> Iterator[tuple[Factory, weather.Weather]]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
+def on_s3(
+    a_bucket: S3Place, tmp_path: Path, sqlite_url: str
+) -> Iterator[tuple[Factory, weather.Weather]]:
     with (
         weather_before(a_bucket) as sky,
-        a_factory(tmp_path, url, objects=impatient(sky.place, seconds=10)) as factory,
+        a_factory(tmp_path, sqlite_url, objects=impatient(sky.place, seconds=10)) as factory,
     ):
         yield factory, sky
 

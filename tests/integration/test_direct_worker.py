@@ -15,7 +15,6 @@ from shared.model.job import Job
 from shared.model.lifecycle import Event, JobState
 from tests.integration.test_direct import FIVE, TEXT, opened, sealed, sent
 from tests.support.factory import Factory, a_factory
-from tests.support.servers import make_tables
 from tests.support.waiting import eventually
 from tests.support.weather import Answer, Call, Weather, an_error, cut_short
 from tests.support.workshop import ALICE
@@ -24,11 +23,9 @@ CONTENT: Final = b"0123456789abcde\n" * (FIVE // 8) + TEXT
 
 
 @pytest.fixture
-def piecemeal(sky: Weather, tmp_path: Path) -> Iterator[Factory]:
+def piecemeal(sky: Weather, tmp_path: Path, sqlite_url: str) -> Iterator[Factory]:
     """A factory whose store copies 5 MiB at once."""
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    make_tables(url)
-    with a_factory(tmp_path, url, objects=S3Objects(sky.place, copied_at_once=FIVE)) as made:
+    with a_factory(tmp_path, sqlite_url, objects=S3Objects(sky.place, copied_at_once=FIVE)) as made:
         yield made
         sky.clears()
 

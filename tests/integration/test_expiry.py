@@ -12,7 +12,6 @@ import pytest
 from shared.model.lifecycle import UploadState
 from shared.model.upload import NewUpload, Transfer, Upload
 from shared.records import Records, Transaction
-from tests.support import servers
 from tests.support.factory import Factory, a_factory
 from tests.support.workshop import ALICE, Bytes
 
@@ -38,10 +37,8 @@ class Late:
 
 
 @pytest.fixture
-def factory(tmp_path: Path) -> Iterator[Factory]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_factory(tmp_path, url) as made:
+def factory(tmp_path: Path, sqlite_url: str) -> Iterator[Factory]:
+    with a_factory(tmp_path, sqlite_url) as made:
         yield made
 
 

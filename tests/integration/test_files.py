@@ -14,7 +14,7 @@ from shared.errors import NotFound, Unprocessable
 from shared.model.file import File, FileQuery
 from shared.services.files import FileService
 from shared.services.forgetting import keys_of
-from tests.support import servers, weather
+from tests.support import weather
 from tests.support.factory import Factory, a_factory
 from tests.support.pictures import a_png
 from tests.support.races import at_once
@@ -143,13 +143,11 @@ def test_a_link_that_would_live_too_short_or_long_is_refused(
 
 
 def test_a_file_that_is_removed_while_the_store_is_away_is_removed_by_the_sweep(
-    a_bucket: S3Place, tmp_path: Path
+    a_bucket: S3Place, tmp_path: Path, sqlite_url: str
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
     with (
         weather_before(a_bucket) as sky,
-        a_factory(tmp_path, url, objects=impatient(sky.place)) as factory,
+        a_factory(tmp_path, sqlite_url, objects=impatient(sky.place)) as factory,
     ):
         file = published(factory)
         sky.brings(weather.nothing_is_done, times=None)

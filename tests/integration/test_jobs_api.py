@@ -11,7 +11,6 @@ from werkzeug.test import TestResponse
 
 from shared.errors import AppError, DigestMismatch, Rejected, TooLarge, Unsupported
 from shared.model.job import Job
-from tests.support import servers
 from tests.support.front import Front, a_front
 from tests.support.workshop import ALICE
 
@@ -19,10 +18,8 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def front(tmp_path: Path) -> Iterator[Front]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_front(tmp_path, url) as made:
+def front(tmp_path: Path, sqlite_url: str) -> Iterator[Front]:
+    with a_front(tmp_path, sqlite_url) as made:
         yield made
 
 

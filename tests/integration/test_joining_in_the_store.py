@@ -17,7 +17,6 @@ from shared.model.upload import NewUpload
 from tests.integration.test_joining import job_of, joined, part, send
 from tests.support import weather
 from tests.support.factory import Factory, a_factory
-from tests.support.servers import make_tables
 from tests.support.weather import Call, Weather, impatient
 from tests.support.workshop import ALICE, Bytes
 
@@ -25,12 +24,12 @@ MIB: Final = 1024**2
 
 
 @pytest.fixture
-def factory(sky: Weather, tmp_path: Path) -> Iterator[Factory]:
+def factory(sky: Weather, tmp_path: Path, sqlite_url: str) -> Iterator[Factory]:
     """A factory whose store and staging are one bucket, behind the weather."""
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    make_tables(url)
     store = impatient(sky.place, seconds=5)
-    with a_factory(tmp_path, url, objects=store, staging=S3Staging(store, ".staging/")) as made:
+    with a_factory(
+        tmp_path, sqlite_url, objects=store, staging=S3Staging(store, ".staging/")
+    ) as made:
         yield made
         sky.clears()
         store.delete(sorted(made.keys()))

@@ -20,7 +20,7 @@ from shared.model.upload import NewUpload
 from shared.ports import ObjectStore
 from shared.services.forgetting import forget
 from shared.services.sweeping import SweepService
-from tests.support import servers, weather
+from tests.support import weather
 from tests.support.factory import Factory, a_factory
 from tests.support.late import Counting, Frozen, as_store
 from tests.support.pictures import a_png
@@ -33,12 +33,10 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture(params=["disk", "s3"])
-def factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Factory]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
+def factory(request: pytest.FixtureRequest, tmp_path: Path, sqlite_url: str) -> Iterator[Factory]:
     place = request.getfixturevalue("a_bucket") if request.param == "s3" else None
     store = None if place is None else impatient(place, seconds=5)
-    with a_factory(tmp_path, url, objects=store) as made:
+    with a_factory(tmp_path, sqlite_url, objects=store) as made:
         yield made
         made.objects.delete(sorted(made.keys()))
 

@@ -23,7 +23,7 @@ from shared.model.job import Job
 from shared.model.lifecycle import Event, JobState, UploadState
 from shared.ports import ObjectStore
 from shared.services.claims import OUTAGE_PAUSES
-from tests.support import servers, weather
+from tests.support import weather
 from tests.support.cable import a_cable
 from tests.support.factory import Factory, a_factory
 from tests.support.pictures import a_png
@@ -55,13 +55,6 @@ def factory(database_url: str, tmp_path: Path) -> Iterator[Factory]:
     """On each database, with objects on disk."""
     with a_factory(tmp_path, database_url) as made:
         yield made
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    return url
 
 
 @pytest.fixture(params=["disk", "seaweedfs"])

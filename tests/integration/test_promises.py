@@ -16,7 +16,6 @@ from pydantic import SecretStr
 from shared.config import Settings
 from shared.errors import Unavailable
 from shared.records import Records, Transaction
-from tests.support import servers
 from tests.support.factory import Factory, a_factory
 from tests.support.tus import metadata
 from tests.support.workshop import ALICE
@@ -39,10 +38,8 @@ class WriteOnly:
 
 
 @pytest.fixture
-def factory(tmp_path: Path) -> Iterator[Factory]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_factory(tmp_path, url) as made:
+def factory(tmp_path: Path, sqlite_url: str) -> Iterator[Factory]:
+    with a_factory(tmp_path, sqlite_url) as made:
         yield made
 
 

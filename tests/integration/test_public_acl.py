@@ -189,10 +189,10 @@ class Open:
 
 
 @pytest.mark.parametrize("what", ["made private", "replaced", "half replaced", "another's"])
-def test_what_became_private_while_it_was_opened_is_closed_again(tmp_path: Path, what: str) -> None:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_factory(tmp_path, url) as factory:
+def test_what_became_private_while_it_was_opened_is_closed_again(
+    tmp_path: Path, what: str, sqlite_url: str
+) -> None:
+    with a_factory(tmp_path, sqlite_url) as factory:
         store = Open(factory.objects)
         files = replace(factory.services.files, objects=as_store(store))
         changes = replace(factory.services.changes, files=files)
@@ -229,10 +229,10 @@ def test_what_became_private_while_it_was_opened_is_closed_again(tmp_path: Path,
         assert (store.meanwhile, store.keys) == ([], set())
 
 
-def test_who_makes_a_file_private_closes_what_was_opened_meanwhile(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_factory(tmp_path, url) as factory:
+def test_who_makes_a_file_private_closes_what_was_opened_meanwhile(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    with a_factory(tmp_path, sqlite_url) as factory:
         job = factory.received(b"hello", is_public=True)
         factory.run(job)
         store = Open(factory.objects)

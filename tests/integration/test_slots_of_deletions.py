@@ -13,7 +13,6 @@ from werkzeug.test import TestResponse
 from shared.adapters.objects_disk import DiskObjects
 from shared.model.layout import Layout
 from shared.model.stored import StoredObject
-from tests.support import servers
 from tests.support.front import Front, a_front
 
 BARE = Layout("{name}")
@@ -51,11 +50,9 @@ def store(tmp_path: Path) -> Hanging:
 
 
 @pytest.fixture
-def front(tmp_path: Path, store: Hanging) -> Iterator[Front]:
+def front(tmp_path: Path, store: Hanging, sqlite_url: str) -> Iterator[Front]:
     """A web of two threads, of which one may wait for long."""
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_front(tmp_path, url, objects=store, web_threads=2, storage_backend="s3") as made:
+    with a_front(tmp_path, sqlite_url, objects=store, web_threads=2, storage_backend="s3") as made:
         yield made
 
 

@@ -17,7 +17,6 @@ from werkzeug.test import TestResponse
 from shared.adapters.staging_disk import DiskChunkWriter, DiskStaging
 from shared.model.stored import StoredObject
 from shared.model.upload import NewUpload
-from tests.support import servers
 from tests.support.front import Front, a_front
 from tests.support.straight import StraightObjects
 from tests.support.waiting import eventually
@@ -62,13 +61,11 @@ def staging(tmp_path: Path) -> Silent:
 
 
 @pytest.fixture
-def front(tmp_path: Path, staging: Silent) -> Iterator[Front]:
+def front(tmp_path: Path, staging: Silent, sqlite_url: str) -> Iterator[Front]:
     """A web of two threads, of which one may wait for long."""
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
     store = StraightObjects(tmp_path / "objects", base_url="http://sluice", secret="s" * 32)
     with a_front(
-        tmp_path, url, objects=store, staging=staging, web_threads=2, storage_backend="s3"
+        tmp_path, sqlite_url, objects=store, staging=staging, web_threads=2, storage_backend="s3"
     ) as made:
         yield made
 
@@ -254,12 +251,10 @@ def keyed_upload(front: Front) -> str:
 
 @pytest.mark.parametrize("way", ["tus file", "gateway file"])
 def test_while_one_waits_for_an_object_the_next_is_told_to_come_again(
-    tmp_path: Path, way: str
+    tmp_path: Path, way: str, sqlite_url: str
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
     store = Mute(tmp_path)
-    with a_front(tmp_path, url, objects=store, web_threads=2, storage_backend="s3") as front:
+    with a_front(tmp_path, sqlite_url, objects=store, web_threads=2, storage_backend="s3") as front:
         file = front.published(b"hello")
         method, path = (
             ("DELETE", ready_stream(front)) if way == "tus file" else ("GET", keyed_upload(front))

@@ -38,13 +38,6 @@ TEXT: Final = b"The quick brown fox jumps over the lazy dog.\n" * 100
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    make_tables(url)
-    return url
-
-
-@pytest.fixture
 def store(a_bucket: S3Place) -> Iterator[S3Objects]:
     made = S3Objects(a_bucket)
     yield made
@@ -52,17 +45,17 @@ def store(a_bucket: S3Place) -> Iterator[S3Objects]:
 
 
 @pytest.fixture
-def records(database: str) -> Iterator[SqlRecords]:
-    made = SqlRecords(database)
+def records(sqlite_url: str) -> Iterator[SqlRecords]:
+    made = SqlRecords(sqlite_url)
     yield made
     made.close()
 
 
 @pytest.fixture
 def factory(
-    tmp_path: Path, database: str, store: S3Objects, records: SqlRecords
+    tmp_path: Path, sqlite_url: str, store: S3Objects, records: SqlRecords
 ) -> Iterator[Factory]:
-    with a_factory(tmp_path, database, objects=store, staging=a_staging(records, store)) as made:
+    with a_factory(tmp_path, sqlite_url, objects=store, staging=a_staging(records, store)) as made:
         yield made
 
 

@@ -16,7 +16,6 @@ from shared.model.lifecycle import JobState
 from shared.model.stored import Part
 from shared.ports import ObjectStore
 from shared.records import Records
-from tests.support import servers
 from tests.support.factory import Factory, a_factory
 from tests.support.waiting import eventually
 from worker import watch
@@ -62,10 +61,8 @@ def test_a_child_that_is_killed_while_it_looks_blocks_nobody() -> None:
 
 
 @pytest.fixture
-def factory(tmp_path: Path) -> Iterator[Factory]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    with a_factory(tmp_path, url) as made:
+def factory(tmp_path: Path, sqlite_url: str) -> Iterator[Factory]:
+    with a_factory(tmp_path, sqlite_url) as made:
         yield made
 
 

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support import servers
 from tests.support.front import Front, a_front
 
 OURS: Final = "https://app.acme.example"
@@ -16,15 +15,13 @@ HOST: Final = "https://files.example"
 
 
 @pytest.fixture
-def front(tmp_path: Path) -> Iterator[Front]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
+def front(tmp_path: Path, sqlite_url: str) -> Iterator[Front]:
     said: dict[str, Any] = {
         "base_url": HOST,
         "cors_origins": [EVERYBODYS],
         "tenant_origins": {"acme": [OURS], "globex": [THEIRS]},
     }
-    with a_front(tmp_path, url, **said) as made:
+    with a_front(tmp_path, sqlite_url, **said) as made:
         yield made
 
 

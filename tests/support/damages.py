@@ -10,7 +10,7 @@ from shared.errors import Rejected
 from shared.model.job import JobStatus
 from shared.model.lifecycle import JobState
 from shared.services.auditing.findings import Kind
-from tests.support.damages_left import DAMAGES_LEFT, ODDITIES_LEFT, a_quota, owe
+from tests.support.damages_left import DAMAGES_LEFT, ODDITIES_LEFT, a_quota, move_out, owe
 from tests.support.damages_sent import DAMAGES_SENT, every_state_of_what_is_sent
 from tests.support.grounds import CONTENT, DAY, HOUR, Found, Grounds
 from tests.support.workshop import ALICE
@@ -180,14 +180,9 @@ def chunk_row_lost(grounds: Grounds) -> Found:
 
 
 def reservation_leaked(grounds: Grounds) -> Found:
-    """Of a tenant of its own: counting its quota again would hide what is wrong with another's."""
-    upload, tenant = grounds.receiving(), a_quota(grounds, used=0, reserved=50)
+    upload = grounds.receiving()
     grounds.factory.services.uploads.cancel(ALICE, upload.id)
-    grounds.sql(
-        "UPDATE uploads SET reserved = 50, tenant = :tenant WHERE id = :id",
-        id=upload.id,
-        tenant=tenant,
-    )
+    move_out(grounds, upload.id, reserved=50)
     return {(Kind.RESERVATION_LEAKED, upload.id, True)}
 
 

@@ -36,18 +36,15 @@ def intent_left(grounds: Grounds) -> Found:
 
 
 def deletion_left(grounds: Grounds) -> Found:
-    owner, key = _meant(grounds)
-    with grounds.factory.records.begin() as rows:
-        assert rows.objects.condemn(key, owner)
+    owner, key = _condemned(grounds)
     grounds.age("objects", "updated_at", 5 * DAY, key=key)
     return {(Kind.OBJECT_LEFT, owner, False)}
 
 
 def deletion_in_vain(grounds: Grounds) -> Found:
     """The sweep has asked for it each hour: its row is as young as the last time."""
-    owner, key = _meant(grounds)
+    owner, key = _condemned(grounds)
     with grounds.factory.records.begin() as rows:
-        assert rows.objects.condemn(key, owner)
         rows.leases.sighted("deletion", [key], HOUR)
     grounds.age("sightings", "first_seen_at", 5 * DAY, name=key)
     return {(Kind.OBJECT_LEFT, owner, False)}
@@ -63,16 +60,12 @@ def quota_row_lost(grounds: Grounds) -> Found:
 
 
 def room_not_reserved(grounds: Grounds) -> Found:
-    upload, tenant = grounds.receiving(), a_quota(grounds, used=0, reserved=0)
+    upload = grounds.receiving()
     grounds.sql(
         "UPDATE quotas SET reserved = reserved - :size WHERE tenant = 'default'",
         size=upload.reserved,
     )
-    grounds.sql(
-        "UPDATE uploads SET reserved = 0, tenant = :tenant WHERE id = :id",
-        id=upload.id,
-        tenant=tenant,
-    )
+    move_out(grounds, upload.id, reserved=0)
     return {(Kind.RESERVATION_MISSING, upload.id, True)}
 
 
@@ -122,6 +115,16 @@ DAMAGES_LEFT: Final[tuple[Callable[[Grounds], Found], ...]] = (
 )
 
 
+def move_out(grounds: Grounds, upload_id: str, *, reserved: int) -> None:
+    """Give an upload a tenant of its own, and so much room: to count its quota again mends no other."""
+    grounds.sql(
+        "UPDATE uploads SET reserved = :reserved, tenant = :tenant WHERE id = :id",
+        id=upload_id,
+        reserved=reserved,
+        tenant=a_quota(grounds, used=0, reserved=reserved),
+    )
+
+
 def a_quota(grounds: Grounds, *, used: int, reserved: int) -> str:
     """A quota of a tenant that has nothing; returns its name."""
     tenant = f"of-{uuid7()}"
@@ -162,6 +165,13 @@ def _meant(grounds: Grounds) -> tuple[str, str]:
     with grounds.factory.records.begin() as rows:
         assert rows.objects.intend(key, owner)
     grounds.put(key, CONTENT, owner)
+    return owner, key
+
+
+def _condemned(grounds: Grounds) -> tuple[str, str]:
+    owner, key = _meant(grounds)
+    with grounds.factory.records.begin() as rows:
+        assert rows.objects.condemn(key, owner)
     return owner, key
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from shared.errors import AccessDenied
 from shared.model.stored import StoredObject
 from shared.services.auditing.audit import Audit
 from shared.services.auditing.findings import Kind
@@ -23,7 +24,11 @@ def strangers(audit: Audit, unknown: Sequence[StoredObject]) -> bool:
         if audit.is_stopping():  # a batch of questions takes long
             audit.capped = True
             return False
-        found = audit.parts.objects.find(each.key)
+        try:
+            found = audit.parts.objects.find(each.key)
+        except AccessDenied:  # this one: the bucket has just been listed
+            audit.foreign += 1
+            continue
         owner = "" if found is None else _owner(audit, found)
         if is_id(owner):
             ours[each.key] = owner

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import NoReturn, cast
 
 import pytest
@@ -19,7 +18,6 @@ from shared.model.job import Job, JobStatus, Shown
 from shared.model.lifecycle import Event, JobState
 from shared.records import Records
 from shared.services.jobs import FRESH, MOST_IDS, JobService
-from tests.support import servers
 from tests.support.builders import a_file, a_job
 from tests.support.workshop import ALICE, BOB, EmptyBoard, RecordingDispatcher
 
@@ -91,10 +89,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    records, board, clock = SqlRecords(url), MemoryBoard(), HandClock()
+def desk(sqlite_url: str) -> Iterator[Desk]:
+    records, board, clock = SqlRecords(sqlite_url), MemoryBoard(), HandClock()
     with records.begin() as rows:
         rows.quotas.reserve("default", 0)  # files are numbered in its row
     yield Desk(records, board, clock, JobService(records, board, RecordingDispatcher(), clock))
