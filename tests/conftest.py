@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 import pytest
@@ -19,6 +20,31 @@ pytest_plugins = ["tests.support.fixtures", "tests.support.clients"]
 settings.register_profile("sluice", deadline=None, max_examples=60)
 settings.load_profile("sluice")
 
+
+# Modules that take half a minute or more: begun first, or one of two processes has nothing to do at
+# the end while the other is in the midst of one.
+_LONG: Final = frozenset(
+    f"test_{name}.py"
+    for name in (
+        "auditing",
+        "frozen_parts",
+        "gateway_open",
+        "importing",
+        "losses",
+        "main_service",
+        "objects_s3",
+        "processing",
+        "rates_api",
+        "replacing",
+        "slots_of_stores",
+        "staging_in_the_bucket",
+        "stores_that_do_not_join",
+        "sweeps",
+        "uppy_s3_clients",
+        "uppy_s3_hostile",
+        "web_stops",
+    )
+)
 
 # What runs in the background ignores Ctrl-C, and so would all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -97,6 +123,11 @@ def records(database_url: str) -> Iterator[SqlRecords]:
     made = SqlRecords(database_url)
     yield made
     made.close()
+
+
+@pytest.hookimpl(trylast=True)  # others shuffle
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

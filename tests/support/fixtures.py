@@ -29,7 +29,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """Everything that `./run` starts, with limits that a test can reach."""
     with a_stack(
         WEBHOOK_ALLOW_PRIVATE="1",
-        ADOPT_SECONDS="3",
+        ADOPT_SECONDS="1",
         JWT_ISSUER="https://issuer.example",
         JWT_AUDIENCE="sluice",
         S3_COPY_PART_SIZE=str(5 * MIB),
