@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Final
 
-TWO: Final = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")  # it has its order
+TWO: Final = ("-n", "2", "--dist", "loadfile")
 RUNS: Final = (
     (*TWO, "-m", "not measures", "--ignore=tests/drills"),
     (*TWO, "-m", "teeth or not measures", "tests/drills"),

@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 
 _LEASE_NAME: Final = "reconciler"
 _BATCH: Final = 500
-# Of a lease. A heartbeat is that much at most, and so an outage that ends leases twice as long at least.
+# Of a lease. A heartbeat is that much at most, and so an outage that ends leases twice as long at least,
+# and a clock that ends them is set by as much.
 _SHARE: Final = 1 / 3
 _TICK: Final = timedelta(milliseconds=1)  # times of rows are whole ones: it has to be over
 _AWAY: Final = "records_unavailable"
@@ -69,11 +70,11 @@ class Reconciler:
 
     def round(self) -> Reconciled | None:
         """Do one round; None when another process holds the lease."""
+        asked_at, lease = self.sight.monotonic(), self.claims.rules.lease
         with self.records.begin() as rows:
             is_ours, now = rows.leases.take(_LEASE_NAME, self.holder, self.lease), rows.now()
-        lease = self.claims.rules.lease
         was_away = self.sight.regain(self.pause + lease * _SHARE, lease)
-        if self.sight.was_set(now, lease) or was_away:
+        if self.sight.was_set(now, asked_at, lease * _SHARE, lease) or was_away:
             log.warning("leases_spared", extra={"seconds": lease.total_seconds()})
         if not is_ours:
             return None

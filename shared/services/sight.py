@@ -16,7 +16,7 @@ class Sight:
     monotonic: Callable[[], float] = time.monotonic
     _seen_at: float = field(init=False)
     _clear_at: float = field(init=False)
-    _told: tuple[datetime, float] | None = field(init=False, default=None)
+    _told: tuple[datetime, float, float] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._seen_at = self._clear_at = self.monotonic()
@@ -38,14 +38,21 @@ class Sight:
         self._seen_at = now
         return was_away
 
-    def was_set(self, told: datetime, lease: timedelta) -> bool:
-        """Note what time the database says; True when that is not what it has to be, by a `lease`.
+    def was_set(
+        self, told: datetime, asked_at: float, patience: timedelta, lease: timedelta
+    ) -> bool:
+        """Note what time the database said after `asked_at`; True when it is off by more than `patience`.
 
-        Its clock was set, or all of us slept. Then nothing is clear before one lease from now.
+        Its clock was set, or all of us slept. Then nothing is clear before one `lease` from now.
         """
         now, before = self.monotonic(), self._told
-        self._told = told, now
-        if before is None or abs(told - before[0] - timedelta(seconds=now - before[1])) < lease:
+        self._told = told, asked_at, now
+        if before is None:
+            return False
+        last, last_asked_at, last_heard_at = before
+        passed, slack = (told - last).total_seconds(), patience.total_seconds()
+        # It was said some time between the question and the answer.
+        if asked_at - last_heard_at - slack <= passed <= now - last_asked_at + slack:
             return False
         self._clear_at = now + lease.total_seconds()
         return True

@@ -200,6 +200,19 @@ def test_after_an_outage_who_lives_has_a_lease_of_time_to_say_so(
     assert factory.job(job).attempts == attempts
 
 
+def test_a_clock_that_is_set_ends_no_lease_of_who_lives(factory: Factory, job: Job) -> None:
+    now = 100.0
+    rounds = factory.reconciler(pause=timedelta(seconds=5), sight=Sight(lambda: now))
+    rounds.round()
+    claim = factory.claim(job)
+
+    now -= 23  # what the database's is ahead then: a heartbeat less than a lease
+    lapsed(factory, job, claimed=False)
+
+    assert rounds.round() == Reconciled()
+    assert factory.claims.beat(claim)
+
+
 def test_queued_jobs_need_not_wait_after_an_outage(factory: Factory, job: Job) -> None:
     now = 0.0
     rounds = factory.reconciler(sight=Sight(lambda: now))
@@ -215,7 +228,7 @@ def test_rounds_that_come_in_time_and_new_reconcilers_ring_for_the_dead_at_once(
     now = 0.0
     rounds = factory.reconciler(pause=timedelta(seconds=5), sight=Sight(lambda: now))
     for _ in range(20):
-        now += 14
+        now += 9  # more than that is a clock that was set: the database's does not go on here
         rounds.round()
     lapsed(factory, job)
 

@@ -8,7 +8,7 @@ import pytest
 from shared.services.sight import Sight
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-PATIENCE, LEASE = timedelta(seconds=15), timedelta(seconds=30)
+HEARTBEAT, PATIENCE, LEASE = (timedelta(seconds=each) for each in (10, 15, 30))
 
 
 @dataclass
@@ -77,17 +77,31 @@ def test_work_that_takes_long_is_no_gap(sight: Sight, time: Time) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "was_set"),
-    [(10.0, False), (35.0, False), (3600.0, True), (-15.0, False), (-3600.0, True)],
+    [(10.0, False), (20.0, False), (21.0, True), (0.0, False), (-1.0, True), (-3600.0, True)],
 )
 def test_after_the_databases_clock_was_set_nothing_is_clear_for_one_lease(
     sight: Sight, time: Time, seconds: float, *, was_set: bool
 ) -> None:
-    assert not sight.was_set(NOON, LEASE)
+    assert not sight.was_set(NOON, time.seconds, HEARTBEAT, LEASE)
 
     time.seconds += 10
-    assert sight.was_set(NOON + timedelta(seconds=seconds), LEASE) == was_set
+    told = NOON + timedelta(seconds=seconds)
+    assert sight.was_set(told, time.seconds, HEARTBEAT, LEASE) == was_set
 
     assert sight.is_clear != was_set
     time.seconds += 30
     assert sight.is_clear
-    assert not sight.was_set(NOON + timedelta(seconds=seconds + 30), LEASE)
+    assert not sight.was_set(told + timedelta(seconds=30), time.seconds, HEARTBEAT, LEASE)
+
+
+def test_an_answer_that_takes_long_is_no_clock_that_was_set(sight: Sight, time: Time) -> None:
+    for moment in (
+        0.0,
+        30.0,
+        30.0,
+        60.0,
+    ):  # said at the end of one question, at the beginning of another
+        asked_at = time.seconds
+        time.seconds += 30
+
+        assert not sight.was_set(NOON + timedelta(seconds=moment), asked_at, HEARTBEAT, LEASE)
