@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from shared.adapters.sql_rows import insert_unless_there, value
-from shared.adapters.sql_time import db_now, no_sooner
+from shared.adapters.sql_time import db_now, renewed
 from shared.adapters.tables import chunks, direct, idempotency, jobs, objects, uploads
 from shared.model.lifecycle import FINAL_UPLOADS, Event, UploadState, upload_change
 from shared.model.upload import Chunk, Transfer, Upload
@@ -55,16 +55,17 @@ class SqlUploadRows:
         reserve: int,
         lifetime: timedelta | None = None,
     ) -> bool:
-        open_here = and_(uploads.c.id == upload_id, uploads.c.state == UploadState.RECEIVING)
+        columns = uploads.c
+        open_here = and_(columns.id == upload_id, columns.state == UploadState.RECEIVING)
         if at is not None:
-            open_here = and_(open_here, uploads.c.received == at)
+            open_here = and_(open_here, columns.received == at)
         counted: dict[str, Any] = {
-            "received": uploads.c.received + length,
-            "reserved": uploads.c.reserved + reserve,
+            "received": columns.received + length,
+            "reserved": columns.reserved + reserve,
             "updated_at": db_now(),
         }
         if lifetime is not None:
-            counted["expires_at"] = no_sooner(uploads.c.expires_at, lifetime)
+            counted["expires_at"] = renewed(columns.expires_at, columns.created_at, lifetime)
         statement = update(uploads).where(open_here).values(counted)
         return self._connection.execute(statement).rowcount == 1
 

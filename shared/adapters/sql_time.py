@@ -17,6 +17,7 @@ from sqlalchemy.sql.functions import FunctionElement
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _NEARLY: Final = 1 / 60
+_MOST_SPANS: Final = 30
 
 
 class Instant(TypeDecorator[datetime]):
@@ -59,12 +60,17 @@ def db_now(after: timedelta = timedelta()) -> ColumnElement[datetime]:
     return type_coerce(now + literal(shift, BigInteger) if shift else now, Instant)
 
 
-def no_sooner(moment: ColumnElement[Any], after: timedelta) -> ColumnElement[datetime]:
-    """Return the column's time, or that of `after` from now where it comes a good deal sooner.
+def renewed(
+    moment: ColumnElement[Any], since: ColumnElement[Any], span: timedelta
+) -> ColumnElement[datetime]:
+    """Return the end of what is given a `span` from now, and that many times at most `since` it began.
 
-    Nearly the same stays the same: a column that has an index is not written each time.
+    It stays what it is where it is nearly that: a column that has an index is not written each time.
+    What is further ahead was put there by a clock that was ahead, too.
     """
-    return case((moment < db_now(after * (1 - _NEARLY)), db_now(after)), else_=moment)
+    is_near = moment.between(db_now(span * (1 - _NEARLY)), db_now(2 * span))
+    is_old = since < db_now(-_MOST_SPANS * span)
+    return case((or_(is_near, is_old), moment), else_=db_now(span))
 
 
 def has_lapsed(until: ColumnElement[Any], lease: timedelta) -> ColumnElement[bool]:

@@ -26,7 +26,7 @@ class UploadRows(Protocol):
     ) -> bool:
         """Count `length` more bytes while receiving; with `at`, only if so many are here.
 
-        With `lifetime` the upload expires no sooner than nearly that from now.
+        With `lifetime` the upload expires about that from now, unless it was opened thirty of them ago.
         """
         ...
 

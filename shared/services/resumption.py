@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.errors import NotFound
 from shared.model.job import Job
 from shared.model.lifecycle import UploadState
 from shared.model.resumable import Capability, Resumable
-from shared.model.upload import Upload
+from shared.model.upload import Transfer, Upload
 from shared.records import Transaction
 
 
@@ -66,9 +67,23 @@ def is_over(rows: Transaction, upload: Upload, row: Resumable) -> bool:
         case UploadState.RECEIVING:
             known = rows.uploads.known(row.parts) if row.parts else {}
             here = [each for each in known.values() if each.state is UploadState.RECEIVING]
-            return upload.expires_at <= rows.now() or len(here) < len(row.parts)
+            return lasts_until(rows, upload) <= rows.now() or len(here) < len(row.parts)
         case _:
             return False
+
+
+def lasts_until(rows: Transaction, upload: Upload) -> datetime:
+    """Return when an upload expires: what is to be joined does not before the last of it."""
+    is_joined = upload.transfer is Transfer.JOINED
+    if not (upload.is_part or is_joined):
+        return upload.expires_at
+    finals = [upload.id] if is_joined else rows.resumables.awaiting(upload.id)
+    together = {upload.id, *finals}
+    for each in finals:
+        row = rows.resumables.find(each)
+        together.update(() if row is None else row.parts)
+    known = rows.uploads.known(list(together)).values()
+    return max(each.expires_at for each in known if each.state is UploadState.RECEIVING)
 
 
 def _sum_of(rows: Transaction, part_ids: Sequence[str]) -> int | None:

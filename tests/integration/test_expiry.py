@@ -64,6 +64,30 @@ def test_an_upload_whose_bytes_come_is_not_expired(factory: Factory, upload: Upl
     assert len(factory.staged()) == 1
 
 
+def test_one_that_a_clock_put_far_ahead_is_brought_back_by_bytes(
+    factory: Factory, upload: Upload
+) -> None:
+    factory.shift("uploads", "expires_at", 400 * DAY, id=upload.id)
+
+    sends(factory, upload)
+
+    now = factory.services.uploads.status(ALICE, upload.id).upload
+    assert now.expires_at - now.updated_at == factory.services.chunks.lifetime
+
+
+def test_one_that_was_opened_thirty_lifetimes_ago_is_given_no_more(
+    factory: Factory, upload: Upload
+) -> None:
+    age = 30 * factory.services.chunks.lifetime
+    factory.shift("uploads", "created_at", -age, id=upload.id)
+    sends(factory, upload)
+
+    factory.services.sweeps.run("expired-uploads")
+
+    assert factory.services.uploads.status(ALICE, upload.id).upload.state is UploadState.EXPIRED
+    assert factory.staged() == []
+
+
 def test_one_whose_bytes_come_as_it_is_found_silent_is_left(
     factory: Factory, upload: Upload
 ) -> None:

@@ -177,6 +177,28 @@ def test_parts_that_never_come_expire_and_so_does_what_waits_for_them(grounds: G
     assert factory.quota() == (0, 0)
 
 
+def test_what_is_to_be_joined_waits_for_the_last_of_it(grounds: Grounds) -> None:
+    factory = grounds.factory
+    first, second = part(factory, 5), part(factory, 200_000)
+    send(factory, first, b"hello")
+    opened = factory.services.resuming.join(
+        ALICE, NewUpload("notes.txt"), None, Parts([first.id, second.id], "final;…")
+    )
+    for upload in factory.query("SELECT id FROM uploads"):
+        factory.shift("uploads", "expires_at", -timedelta(days=2), id=upload["id"])
+    send(factory, second, b"a" * 100_000)
+    final = entered(factory, opened.capability)  # its address is not over
+
+    grounds.run("expired-uploads")
+    second = factory.services.uploads.status(ALICE, second.id).upload
+    factory.services.resuming.append(ALICE, second, 100_000, Bytes(b"a" * 100_000))
+    factory.run(job_of(factory, final))
+
+    file = factory.file(job_of(factory, final))
+    assert file is not None
+    assert factory.content(file.key) == b"hello" + b"a" * 200_000
+
+
 def test_nobody_reads_the_addresses_of_parts_in_the_rows(factory: Factory) -> None:
     new = NewUpload("upload", 5, transfer=Transfer.PART)
     opened = [factory.services.resuming.open(ALICE, new, None) for _ in range(2)]
@@ -204,8 +226,9 @@ def test_addresses_of_parts_that_were_kept_as_they_came_are_still_told() -> None
 
 
 def test_an_upload_that_ended_and_kept_its_room_gives_its_parts_bytes_back_too(
-    factory: Factory,
+    grounds: Grounds,
 ) -> None:
+    factory = grounds.factory
     final = whole(factory)
     with factory.records.begin() as rows:
         rows.uploads.advance(final.id, Event.CANCEL)  # and whoever did so died before the rest
@@ -215,6 +238,11 @@ def test_an_upload_that_ended_and_kept_its_room_gives_its_parts_bytes_back_too(
 
     assert done is not None
     assert done.released == 1
+    for path in factory.staged():
+        grounds.touch(path, timedelta(days=3))
+        grounds.touch(path.parent, timedelta(days=3))
+    for _ in range(2):
+        grounds.run("staging-orphans", grace=timedelta())
     assert factory.staged() == []
 
 

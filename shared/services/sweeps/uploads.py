@@ -8,6 +8,7 @@ from shared.errors import AccessDenied, Unavailable
 from shared.model.lifecycle import Event, UploadState
 from shared.model.upload import Upload
 from shared.services.releasing import release
+from shared.services.resumption import lasts_until
 from shared.services.sweeps.runs import Run, Sweeper
 
 _ON_ITS_WAY: Final = timedelta(hours=1)  # for what began in time, straight to the store
@@ -55,7 +56,11 @@ def _expire(sweeper: Sweeper, upload: Upload) -> bool:
         if not rows.uploads.hold(upload.id, UploadState.RECEIVING):
             return False
         now = rows.uploads.find(upload.id)
-        if now is None or now.expires_at > upload.expires_at:  # bytes have come meanwhile
+        if now is None:
+            return False
+        lasts = lasts_until(rows, now)
+        if lasts > rows.now():  # bytes have come meanwhile, or of what it is joined with
+            rows.uploads.settle(upload.id, expires_at=lasts)
             return False
         rows.uploads.advance(upload.id, Event.EXPIRE)
         places = release(rows, upload.id)
