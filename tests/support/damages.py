@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from uuid_utils.compat import uuid7
@@ -108,10 +109,10 @@ def rows_older_than_bucket(grounds: Grounds) -> Found:
     return {(Kind.OBJECT_UNKNOWN, file.id, False)}
 
 
-def multipart_left(grounds: Grounds) -> Found:
+def multipart_left(grounds: Grounds, old: timedelta = 3 * DAY) -> Found:
     file = grounds.file()
     begun = grounds.factory.objects.begin_multipart(file.key, content_type="a/b", upload_id=file.id)
-    grounds.touch(grounds.factory.folder / "objects" / "parts" / f"{begun}.json", 3 * DAY)
+    grounds.touch(grounds.factory.folder / "objects" / "parts" / f"{begun}.json", old)
     return {(Kind.MULTIPART_LEFT, file.id, False)}
 
 
@@ -158,13 +159,13 @@ def staged_bytes_cut(grounds: Grounds) -> Found:
 
 def folder_without_row(grounds: Grounds) -> Found:
     owner = str(uuid7())
-    _stage(grounds, owner, old=True)
+    _stage(grounds, owner, old=3 * DAY)
     return {(Kind.STAGED_UNKNOWN, owner, False)}
 
 
 def name_without_row(grounds: Grounds) -> Found:
     claim = grounds.failed()
-    _stage(grounds, claim.upload.id, old=True)
+    _stage(grounds, claim.upload.id, old=3 * DAY)
     for path in grounds.staged(claim.upload.id):
         grounds.touch(path, 3 * DAY)
     return {(Kind.STAGED_UNKNOWN, claim.upload.id, False)}
@@ -406,13 +407,12 @@ def _lose_job(grounds: Grounds, upload_id: str) -> None:
     grounds.sql("DELETE FROM jobs WHERE upload_id = :id", id=upload_id)
 
 
-def _stage(grounds: Grounds, upload_id: str, *, old: bool) -> None:
+def _stage(grounds: Grounds, upload_id: str, *, old: timedelta) -> None:
     writer = grounds.factory.staging.writer(upload_id, 9, 0, None)
     writer.write(b"lost")
     writer.keep()
-    if old:
-        (path,) = (path for path in grounds.staged(upload_id) if path.name == writer.name)
-        grounds.touch(path, 3 * DAY)
+    (path,) = (path for path in grounds.staged(upload_id) if path.name == writer.name)
+    grounds.touch(path, old)
 
 
 # What is as it should be, or looks odd and is not wrong.
@@ -459,7 +459,13 @@ def foreign_multipart(grounds: Grounds) -> None:
 
 def young_bytes_in_staging(grounds: Grounds) -> None:
     """A body that comes in one request has no row before its end."""
-    _stage(grounds, str(uuid7()), old=False)
+    _stage(grounds, str(uuid7()), old=timedelta())
+
+
+def what_sweeps_will_see_a_second_time(grounds: Grounds) -> None:
+    """A process died that wrote it: the first look was when it was a day old."""
+    _stage(grounds, str(uuid7()), old=2 * DAY)
+    multipart_left(grounds, old=2 * DAY)
 
 
 def running_multipart(grounds: Grounds) -> None:
@@ -486,6 +492,7 @@ ODDITIES: Final[Mapping[str, Callable[[Grounds], None]]] = {
         foreign_object,
         foreign_multipart,
         young_bytes_in_staging,
+        what_sweeps_will_see_a_second_time,
         running_multipart,
         long_queue,
         *ODDITIES_LEFT,

@@ -38,6 +38,7 @@ class Parts:
 class Audit:
     """`latest` is when a thing without a row must have been touched last to be a finding.
 
+    Where a sweep removes such things at its second look it is `unswept`: by then that should be done.
     `given_up` is when an upload must have failed last for nothing of it to be kept any more.
     Work that nobody took for `stuck` is forgotten. `looks` is how many strange objects the store is
     asked about; `cursor` is the key after which the look at the bucket begins, and later the one it
@@ -47,6 +48,7 @@ class Audit:
     parts: Parts
     report: Report
     latest: datetime
+    unswept: datetime
     given_up: datetime
     stuck: timedelta
     looks: int

@@ -51,5 +51,5 @@ def _left(audit: Audit, batch: Sequence[OpenMultipart]) -> list[tuple[OpenMultip
         if each.key in owners
         and each.key not in awaited
         and (owners[each.key] in ended or each.multipart_id in strays)
-        and each.started_at <= audit.latest
+        and each.started_at <= audit.unswept
     ]

@@ -67,7 +67,7 @@ class Reading:
     def _round(
         self,
         following: Callable[[], Sequence[Thing]],
-        read: Callable[[Thing], None],
+        read: Callable[[Thing], bool],
         most: int,
     ) -> bool:
         """Read what follows, within the bounds, but one thing at least; True at the end of all."""
@@ -94,13 +94,13 @@ class Reading:
         self._settle(doubts, read)
         return True
 
-    def _one(self, thing: Thing, read: Callable[[Thing], None], doubts: Doubts[Thing]) -> None:
+    def _one(self, thing: Thing, read: Callable[[Thing], bool], doubts: Doubts[Thing]) -> None:
         """Read one thing; that it can't be read is logged, and the next may do."""
         self.bytes += _size(thing)
         self.audit.seen += 1
         self._pass(thing)
         try:
-            read(thing)
+            was_read = read(thing)
         except (NotFound, Damaged):
             log.info("stored_bytes_gone")  # with their file, or the audit reports them
         except Unavailable:
@@ -108,9 +108,9 @@ class Reading:
             doubts.unread.append(thing)
             log.warning("stored_bytes_not_read", exc_info=True)
         else:
-            doubts.witness = thing if _size(thing) else doubts.witness
+            doubts.witness = thing if was_read and _size(thing) else doubts.witness
 
-    def _settle(self, doubts: Doubts[Thing], read: Callable[[Thing], None]) -> bool:
+    def _settle(self, doubts: Doubts[Thing], read: Callable[[Thing], bool]) -> bool:
         """Try again what could not be read, and report it; False when the store is away."""
         unread, doubts.unread = doubts.unread, []
         for thing in unread:
@@ -163,9 +163,12 @@ class Reading:
         with self.audit.parts.records.read() as rows:
             return rows.audits.chunks(self.chunk_cursor, _PAGE)
 
-    def _read_file(self, file: Expected) -> None:
-        if not self._is_readable(file) or self._sha256(file) == file.sha256:
-            return
+    def _read_file(self, file: Expected) -> bool:
+        """Compare its bytes; False when there was nothing to read."""
+        if not self._is_readable(file):
+            return False
+        if self._sha256(file) == file.sha256:
+            return True
         again = self._sha256(file)
         with self.audit.parts.records.read() as rows:
             still = [each for each in rows.expected.under([file.key]) if each.successor is None]
@@ -174,6 +177,7 @@ class Reading:
             log.error("file_damaged", extra={"file_id": file.file_id, "read": again})
             detail = f"its bytes have the SHA-256 {again}, not {file.sha256}"
             self.audit.found(Kind.FILE_DAMAGED, file.file_id, detail)
+        return True
 
     def _is_readable(self, file: Expected) -> bool:
         """Say whether its bytes are to be compared; what a listing can't show is reported here."""
@@ -185,14 +189,15 @@ class Reading:
             confirmed(self.audit, [file])
         return kind in {None, Kind.OBJECT_CHANGED, Kind.OBJECT_ROW_WRONG}
 
-    def _read_chunk(self, chunk: Chunk) -> None:
+    def _read_chunk(self, chunk: Chunk) -> bool:
         if self._crc64(chunk) == chunk.crc64 or self._crc64(chunk) == chunk.crc64:
-            return
+            return True
         if kept(self.audit, [chunk]):
             self.damaged += 1
             log.error("chunk_damaged", extra={"upload_id": chunk.upload_id})
             detail = f"{chunk.name} is not what was acknowledged"
             self.audit.found(Kind.CHUNK_DAMAGED, chunk.upload_id, detail)
+        return True
 
     def _sha256(self, file: Expected) -> str:
         hashed = hashlib.sha256()

@@ -69,7 +69,7 @@ def kept(audit: Audit, own: Sequence[Chunk | StagedChunk]) -> set[tuple[str, str
 def _old(audit: Audit) -> Iterator[StagedChunk]:
     for _, found in groupby(audit.parts.staging.listing(), key=attrgetter("upload_id")):
         folder = list(found)
-        if max(each.touched_at for each in folder) <= audit.latest:
+        if max(each.touched_at for each in folder) <= audit.unswept:
             yield from folder
 
 

@@ -14,6 +14,9 @@ from shared.services.ending import OVER
 
 _REFUSED: Final = timedelta(days=1)  # so long the end of one waits that the store does not show
 _WAITING: Final = frozenset({UploadState.SEALED, UploadState.PROCESSING})
+_IDLE: Final = frozenset(
+    {UploadState.RECEIVING, UploadState.SEALED}
+)  # a worker has what it claimed
 _NEEDLESS: Final = FINAL_UPLOADS - {UploadState.FAILED}
 _TOGETHER: Final[Mapping[UploadState, frozenset[JobState | None]]] = {
     UploadState.RECEIVING: frozenset({None}),
@@ -101,7 +104,7 @@ def _forget_chunks(audit: Audit, upload_id: str) -> bool:
 
 
 def _reservation(audit: Audit, each: AuditedUpload) -> None:
-    if each.state not in FINAL_UPLOADS and each.size and not each.reserved:
+    if each.state in _IDLE and each.size and not each.reserved:
         detail = f"the upload is {each.state}, and holds no room for its {each.size} bytes"
         audit.found(Kind.RESERVATION_MISSING, each.id, detail, _reserve)
     can_be_retried = each.state is UploadState.FAILED and each.chunks
@@ -112,7 +115,7 @@ def _reservation(audit: Audit, each: AuditedUpload) -> None:
 
 def _reserve(audit: Audit, upload_id: str) -> bool:
     """Also beyond its tenant's limit: it was promised that room."""
-    return _settled(audit, upload_id, frozenset(UploadState) - FINAL_UPLOADS)
+    return _settled(audit, upload_id, _IDLE)
 
 
 def _overdue(audit: Audit, each: AuditedUpload) -> None:

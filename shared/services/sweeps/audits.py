@@ -4,7 +4,7 @@ Neither removes anything; what they found is in the result, as counts for everyb
 for those at the command line.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from shared.services.auditing import checks
 from shared.services.auditing.audit import Audit, Parts
@@ -13,6 +13,8 @@ from shared.services.auditing.reading import Reading
 from shared.services.ending import Ending
 from shared.services.jobs import JobService
 from shared.services.sweeps.runs import Run, Sweeper
+
+_SECOND_LOOK: Final = 1.25  # of a grace after the first: sweeps may be late
 
 
 def audit(sweeper: Sweeper, run: Run) -> None:
@@ -62,6 +64,7 @@ def _begun(sweeper: Sweeper, run: Run, *, cursor: str = "") -> Audit:
         ),
         report=Report(repairs=run.cap),
         latest=latest,
+        unswept=latest - sweeper.rules.grace * _SECOND_LOOK,
         given_up=latest - sweeper.rules.failed_uploads,
         stuck=sweeper.rules.stuck,
         looks=sweeper.rules.looks,
