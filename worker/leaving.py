@@ -30,8 +30,13 @@ def _leave() -> None:
     while not stopping.is_stopping():
         pause.wait(_LOOK_SECONDS)
     pause.wait(LATEST_SECONDS)
-    log.warning("worker_left_work")
-    for pid in [child.pid for child in active_children() if child.pid]:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    os._exit(os.EX_OK)
+    try:
+        # What it would be written to may be what the others wait for.
+        said = threading.Thread(target=log.warning, args=("worker_left_work",), daemon=True)
+        said.start()
+        said.join(_LOOK_SECONDS)
+        for pid in [child.pid for child in active_children() if child.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    finally:
+        os._exit(os.EX_OK)
