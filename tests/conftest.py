@@ -1,10 +1,10 @@
 """Fixtures everyone needs: servers for the whole session, names of one's own in each for a test."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 from uuid import uuid4
 
 import pytest
@@ -20,31 +20,6 @@ pytest_plugins = ["tests.support.fixtures", "tests.support.clients"]
 settings.register_profile("sluice", deadline=None, max_examples=60)
 settings.load_profile("sluice")
 
-
-# Modules that take half a minute or more: begun first, or one of two processes has nothing to do at
-# the end while the other is in the midst of one.
-_LONG: Final = frozenset(
-    f"test_{name}.py"
-    for name in (
-        "auditing",
-        "frozen_parts",
-        "gateway_open",
-        "importing",
-        "losses",
-        "main_service",
-        "objects_s3",
-        "processing",
-        "rates_api",
-        "replacing",
-        "slots_of_stores",
-        "staging_in_the_bucket",
-        "stores_that_do_not_join",
-        "sweeps",
-        "uppy_s3_clients",
-        "uppy_s3_hostile",
-        "web_stops",
-    )
-)
 
 # What runs in the background ignores Ctrl-C, and so would all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -103,12 +78,18 @@ def postgres_rows(postgres_tables: str) -> Iterator[str]:
     servers.empty_tables(postgres_tables)
 
 
+@pytest.fixture(scope="session")
+def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("tables") / "sluice.db"
+    servers.make_tables(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(sqlite_tables: Path, tmp_path: Path) -> str:
     """A database of this test alone with all tables."""
-    url = f"sqlite:///{tmp_path / 'sluice.db'}"
-    servers.make_tables(url)
-    return url
+    return f"sqlite:///{shutil.copy(sqlite_tables, tmp_path)}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -123,11 +104,6 @@ def records(database_url: str) -> Iterator[SqlRecords]:
     made = SqlRecords(database_url)
     yield made
     made.close()
-
-
-@pytest.hookimpl(trylast=True)  # others shuffle
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -62,12 +62,19 @@ def test_the_next_one_waits_for_the_remains(
     supervisor: subprocess.Popen[bytes], folder: DataFolder
 ) -> None:
     family = psutil.Process(supervisor.pid).children(recursive=True)
-    stubborn = [child for child in family if "trap" in " ".join(child.cmdline())]
+    stubborn = [child for child in family if "trap" in command(child)]
     supervisor.kill()
     supervisor.wait()
 
     with folder.claimed():
         assert not alive(stubborn)
+
+
+def command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return ""
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
