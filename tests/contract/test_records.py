@@ -95,7 +95,7 @@ def test_bytes_are_counted_while_an_upload_is_receiving(rows: Transaction) -> No
     assert counted(rows, upload) == (7, 7)
 
 
-@pytest.mark.parametrize(("left", "lasts"), [(0.5, 1), (0.995, 0.995), (5, 5)])
+@pytest.mark.parametrize(("left", "lasts"), [(0.5, 1), (0.995, 0.995), (1.9, 1.9), (5, 1)])
 def test_bytes_give_an_upload_time_for_the_next(
     rows: Transaction, left: float, lasts: float
 ) -> None:
