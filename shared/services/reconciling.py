@@ -70,9 +70,10 @@ class Reconciler:
 
     def round(self) -> Reconciled | None:
         """Do one round; None when another process holds the lease."""
-        asked_at, lease = self.sight.monotonic(), self.claims.rules.lease
+        asked_at = self.sight.monotonic()
         with self.records.begin() as rows:
             is_ours, now = rows.leases.take(_LEASE_NAME, self.holder, self.lease), rows.now()
+        lease = self.claims.rules.lease
         was_away = self.sight.regain(self.pause + lease * _SHARE, lease)
         if self.sight.was_set(now, asked_at, lease * _SHARE, lease) or was_away:
             log.warning("leases_spared", extra={"seconds": lease.total_seconds()})
