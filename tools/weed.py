@@ -43,7 +43,8 @@ def part(embedded: Embedded) -> Part:
             *_sockets(folder),
         ),
         ready=s3_stores(embedded.variables),
-        environment={"GOMEMLIMIT": "256MiB"},  # without it, large objects take a gigabyte
+        # Without it, large objects take a gigabyte; half of it, and all it does is collect garbage.
+        environment={"GOMEMLIMIT": "512MiB"},
         # It writes its flags there and reads them back: one that was dropped would stay in force.
         discards=folder / "mini.options",
         shows=ERRORS,
