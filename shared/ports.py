@@ -117,8 +117,10 @@ class ObjectStore(Protocol):
     """Bytes after publish. Writes are create-only: a taken key raises `KeyTaken`.
 
     With `over`, an ETag, a write replaces what has that ETag, and nothing else: `KeyTaken` otherwise,
-    also when nothing lies there any more. Deleting or aborting what is not there is success. What
-    does not answer raises `Unavailable`, as does a multipart upload that is gone: it has to begin again.
+    also when nothing lies there any more. Directly before each attempt at a write `asking.ask` is called.
+
+    Deleting or aborting what is not there is success. What does not answer raises `Unavailable`, as
+    does a multipart upload that is gone: it has to begin again.
     """
 
     @property

@@ -17,6 +17,7 @@ from botocore.exceptions import (
 )
 
 from shared.adapters.calls_s3 import tell_of_calls
+from shared.asking import ask
 from shared.errors import AccessDenied, KeyTaken, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def s3_client(
         ),
     )
     tell_of_calls(client.meta.events)
+    client.meta.events.register("before-send.s3", ask)  # by the SDK, before each attempt
     return client
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.adapters.clock_system import SystemClock
+from shared.asking import ask
 from shared.errors import Unavailable
 
 LONGEST_SECONDS: Final = 10.0  # it is held for some renames, or for the removal of a batch
@@ -32,4 +33,5 @@ def locked(file: Path, longest_seconds: float) -> Iterator[None]:
                     held = "Another process keeps the folder of objects locked."
                     raise Unavailable("objects", held) from error
             clock.wait(_LOOK_SECONDS)
+        ask()  # here, for whoever freezes from now on keeps the lock
         yield

@@ -6,7 +6,8 @@ from io import BytesIO
 
 import pytest
 
-from shared.errors import KeyTaken
+from shared.asking import asked
+from shared.errors import KeyTaken, LeaseLost
 from shared.ports import ObjectStore
 from tests.support.objects import KEY, begin, content, etag_of, put, put_in_parts, seen
 from tests.support.races import at_once
@@ -102,6 +103,22 @@ class Conditions:
         with pytest.raises(KeyTaken):
             write(store, b"late", before)
 
+        assert content(store) == b"right"
+
+    @pytest.mark.parametrize("write", [put_over, complete_over])
+    def test_who_is_asked_before_it_is_written_over_can_forbid_it(
+        self, store: ObjectStore, write: Over
+    ) -> None:
+        before = put(store, KEY, b"damaged")
+
+        def forbid() -> None:
+            raise LeaseLost("Somebody else holds this job.")
+
+        with pytest.raises(LeaseLost), asked(forbid):
+            write(store, b"late", before)
+
+        assert content(store) == b"damaged"
+        write(store, b"right", before)
         assert content(store) == b"right"
 
     def test_a_refused_multipart_can_be_completed_over_what_is_there(

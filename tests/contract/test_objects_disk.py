@@ -3,7 +3,7 @@
 import fcntl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.objects_disk import DiskObjects
+from shared.asking import asked
 from shared.errors import AppError, Conflict, KeyTaken, NotFound, Unavailable
+from tests.contract.object_conditions import put_over
 from tests.contract.object_store import ObjectStoreContract
 from tests.support.objects import KEY, content, put
 from tests.support.waiting import eventually
@@ -100,6 +102,18 @@ class TestObjectsOnDisk(ObjectStoreContract):
         assert read == b"hello"
         assert [each.key for each in store.listing()] == ["a/new"]
 
+    def test_who_was_frozen_while_it_waited_for_the_lock_is_asked_once_it_has_it(
+        self, tmp_path: Path
+    ) -> None:
+        store = on_disk(tmp_path)
+        before = put(store, KEY, b"hello")
+        found: list[bool] = []
+
+        with asked(lambda: found.append(is_locked(tmp_path))):
+            put_over(store, b"hullo", before)
+
+        assert found == [True]
+
     def test_the_lock_is_waited_for_as_long_as_it_may_take(
         self, store: DiskObjects, tmp_path: Path
     ) -> None:
@@ -124,6 +138,13 @@ def locked_by_another(folder: Path) -> Iterator[None]:
     with (folder / "store" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    with suppress(BlockingIOError), (folder / "store" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    return True
 
 
 def refused(attempt: Callable[[], object]) -> bool:

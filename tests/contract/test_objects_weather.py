@@ -11,8 +11,10 @@ import pytest
 from shared.adapters.client_s3 import S3Place
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.objects_s3 import S3Objects
-from shared.errors import AccessDenied, KeyTaken, NotFound, Unavailable
+from shared.asking import asked
+from shared.errors import AccessDenied, KeyTaken, LeaseLost, NotFound, Unavailable
 from shared.model.stored import Part, StoredObject
+from tests.contract.object_conditions import Over, complete_over, put_over
 from tests.contract.object_copies import copy
 from tests.support import weather
 from tests.support.objects import FIVE, KEY, begin, content, etag_of, put, put_in_parts, seen
@@ -191,6 +193,28 @@ class TestBadWeather:
 
         with pytest.raises(KeyTaken):
             store.put(KEY, b"x", content_type="text/plain", upload_id="u", over="0")
+
+    @pytest.mark.parametrize(
+        ("write", "chosen"), [(put_over, weather.puts), (complete_over, weather.completes)]
+    )
+    def test_who_loses_a_lease_between_two_attempts_makes_no_second(
+        self, sky: Weather, write: Over, chosen: weather.Choice
+    ) -> None:
+        store = S3Objects(sky.place)  # as a worker has it
+        before = put(store, KEY, b"the first")
+        asks: list[int] = []
+
+        def check() -> None:
+            asks.append(sum(chosen(call) for call, _ in sky.calls))
+            if asks[-1] > asks[0]:
+                raise LeaseLost("Somebody else holds this job.")
+
+        sky.brings(weather.an_error(503, "SlowDown"), to=chosen)
+        with pytest.raises(LeaseLost), asked(check):
+            write(store, b"the second", before)
+
+        assert asks[-1] == asks[0] + 1
+        assert content(store) == b"the first"
 
     def test_a_flipped_bit_in_one_of_two_attempts_is_made_good(
         self, store: S3Objects, sky: Weather

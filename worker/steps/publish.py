@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from shared.asking import asked
 from shared.errors import Conflict, KeyTaken, LeaseLost, NotFound, NotJoined, Unavailable
 from shared.model.naming import thumbnail_key
 from shared.model.stored import Copied, Written
@@ -60,14 +61,15 @@ def _put(draft: Draft, bench: Workbench, key: str, body: bytes, content_type: st
     is_public = upload.is_public and key == upload.key
 
     def write(over: str | None) -> None:
-        bench.objects.put(
-            key,
-            body,
-            content_type=content_type,
-            upload_id=upload_id,
-            is_public=is_public,
-            over=over,
-        )
+        with asked(bench.watch.check):
+            bench.objects.put(
+                key,
+                body,
+                content_type=content_type,
+                upload_id=upload_id,
+                is_public=is_public,
+                over=over,
+            )
 
     return write
 
@@ -76,7 +78,8 @@ def _completion(draft: Draft, bench: Workbench) -> Write:
     key, multipart_id = draft.claim.upload.key, draft.multipart_id or ""
 
     def write(over: str | None) -> None:
-        bench.objects.complete_multipart(key, multipart_id, draft.parts, over=over)
+        with asked(bench.watch.check):
+            bench.objects.complete_multipart(key, multipart_id, draft.parts, over=over)
         bench.undo.pop_all()
 
     return write
