@@ -35,13 +35,14 @@ def _set_up_logs(**said: Any) -> None:
 @signals.worker_ready.connect
 def _leave_in_time(**said: Any) -> None:
     del said
+    stopping.stop_at_signals()
     leaving.leave_in_time()
 
 
 @signals.worker_shutting_down.connect
 def _hand_back(**said: Any) -> None:
     del said
-    stopping.stop()
+    stopping.stop()  # of a signal that came before `worker_ready`
 
 
 @signals.heartbeat_sent.connect

@@ -51,10 +51,47 @@ assert stopping.is_stopping()
 assert os.waitpid(last, 0)[1] == 0
 """
 
+# What Celery does at a signal comes second; a child that was forked since is told of nothing.
+SIGNALS = """
+import os, signal
+from worker import stopping
+
+said = []
+numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+def first(number, frame):
+    said.append((number, stopping.is_stopping()))
+    signal.signal(number, lambda number, frame: said.append((number, "harder")))
+
+signal.alarm(20)
+for number in numbers:
+    signal.signal(number, first)
+stopping.stop_at_signals()
+child = os.fork()
+if child == 0:
+    for number in numbers:
+        os.kill(os.getpid(), number)
+    os._exit(len(said))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+assert not stopping.is_stopping()
+for number in numbers:
+    os.kill(os.getpid(), number)
+    os.kill(os.getpid(), number)
+assert said == [each for number in numbers for each in ((number, True), (number, "harder"))], said
+"""
+
 
 def test_a_child_that_is_killed_while_it_looks_blocks_nobody() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=50
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_signal_raises_the_flag_before_celery_hears_of_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALS], capture_output=True, text=True, check=False, timeout=50
     )
 
     assert (done.returncode, done.stderr) == (0, "")

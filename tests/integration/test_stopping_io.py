@@ -1,11 +1,13 @@
 """A worker that is told to stop in the midst of what takes an hour, or never ends."""
 
 import os
-import re
+import select
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +30,7 @@ import os
 import threading
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 
 import worker.tasks
 from shared.services.sweeps.runs import Run, Sweep, Sweeper
@@ -38,13 +41,14 @@ leaving.LATEST_SECONDS = 3.0
 
 
 def endless(sweeper: Sweeper, run: Run) -> None:
-    print(f"begun by {os.getpid()}", flush=True)
+    Path("begun").write_text(str(os.getpid()))
     for _ in run.through(count()):
         threading.Event().wait(0.1)
+    Path("ended").write_text("it was told")
 
 
 def silent(sweeper: Sweeper, run: Run) -> None:
-    print(f"begun by {os.getpid()}", flush=True)
+    Path("begun").write_text(str(os.getpid()))
     threading.Event().wait()
 
 
@@ -88,8 +92,24 @@ def test_a_worker_is_out_soon_though_a_part_is_silent(
     eventually(lambda: is_gone(stopped.pid))
 
 
-def stopped_in(audit: str, pool: str, folder: Path, valkey_url: str) -> Stopped:
-    """Tell a worker to stop once it is in that audit; return when it is gone."""
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_a_worker_is_out_soon_and_its_work_left_though_nobody_reads_what_it_says(
+    pool: str, tmp_path: Path, valkey_url: str
+) -> None:
+    stopped = stopped_in("endless", pool, tmp_path, valkey_url, is_heard=False)
+
+    assert (stopped.took <= OUT_SECONDS, stopped.status) == (True, 0)
+    assert written(tmp_path / "ended") == "it was told"
+    eventually(lambda: is_gone(stopped.pid))
+
+
+def stopped_in(
+    audit: str, pool: str, folder: Path, valkey_url: str, *, is_heard: bool = True
+) -> Stopped:
+    """Tell a worker to stop once it is in that audit; return when it is gone.
+
+    What it says is read, or it waits for ever in a pipe that is full.
+    """
     servers.make_tables(database_in(folder))
     (folder / "audits.py").write_text(AUDITS)
     environment = {
@@ -104,23 +124,47 @@ def stopped_in(audit: str, pool: str, folder: Path, valkey_url: str) -> Stopped:
         "AUDIT": audit,
     }
     command = f"{sys.executable} -m celery -A audits worker -Q maintenance -n io@test -P {pool}"
-    told = folder / "told"
     with (
-        told.open("w") as log,
+        an_output(folder, is_heard=is_heard) as (output, fill),
         subprocess.Popen(
-            command.split(), cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+            command.split(), cwd=folder, env=environment, stdout=output, stderr=output
         ) as worker,
     ):
         try:
             asking = celery_app(environment["REDIS_URL"])
             asking.send_task("maintenance.sweep", args=["audit"], queue="maintenance")
-            begun = eventually(lambda: re.findall(r"begun by (\d+)", told.read_text()), 30)
+            begun = eventually(lambda: written(folder / "begun"), 30)
+            fill()
             began = time.monotonic()
             worker.send_signal(signal.SIGTERM)
             status = worker.wait(2 * OUT_SECONDS)
-            return Stopped(time.monotonic() - began, status, int(begun[0]))
+            return Stopped(time.monotonic() - began, status, int(begun))
         finally:
             worker.kill()
+
+
+@contextmanager
+def an_output(folder: Path, *, is_heard: bool) -> Iterator[tuple[int, Callable[[], object]]]:
+    """Yield what a process may write to, and what fills it up unless it `is_heard`."""
+    if is_heard:
+        with (folder / "told").open("w") as told:
+            yield told.fileno(), lambda: None
+        return
+    unread, output = os.pipe()
+    with ExitStack() as stack:
+        stack.callback(os.close, unread)
+        stack.callback(os.close, output)
+
+        def fill() -> None:
+            yes = stack.enter_context(subprocess.Popen(["yes"], stdout=output))
+            stack.callback(yes.kill)
+            eventually(lambda: not select.select([], [output], [], 0)[1])
+
+        yield output, fill
+
+
+def written(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
 
 
 def is_gone(pid: int) -> bool:
