@@ -31,12 +31,22 @@ def _leave() -> None:
         pause.wait(_LOOK_SECONDS)
     pause.wait(LATEST_SECONDS)
     try:
-        # What it would be written to may be what the others wait for.
-        said = threading.Thread(target=log.warning, args=("worker_left_work",), daemon=True)
-        said.start()
-        said.join(_LOOK_SECONDS)
-        for pid in [child.pid for child in active_children() if child.pid]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-    finally:
-        os._exit(os.EX_OK)
+        _say_so()
+    finally:  # whatever goes wrong, for want of threads or memory
+        try:
+            _kill_children()
+        finally:
+            os._exit(os.EX_OK)
+
+
+def _say_so() -> None:
+    # What it would be written to may be what the others wait for.
+    said = threading.Thread(target=log.warning, args=("worker_left_work",), daemon=True)
+    said.start()
+    said.join(_LOOK_SECONDS)
+
+
+def _kill_children() -> None:
+    for pid in [child.pid for child in active_children() if child.pid]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

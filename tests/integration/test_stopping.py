@@ -16,6 +16,7 @@ from shared.model.lifecycle import JobState
 from shared.model.stored import Part
 from shared.ports import ObjectStore
 from shared.records import Records
+from tests.integration.test_stopping_io import is_gone
 from tests.support.factory import Factory, a_factory
 from tests.support.waiting import eventually
 from worker import watch
@@ -80,6 +81,31 @@ for number in numbers:
 assert said == [each for number in numbers for each in ((number, True), (number, "harder"))], said
 """
 
+# A worker that can't begin another thread, with a child that nobody else would end.
+SHORT_OF_THREADS = """
+import signal
+import threading
+from billiard import Process
+from worker import leaving, stopping
+
+def refuse(self):
+    raise RuntimeError("can't start new thread")
+
+def work():
+    signal.alarm(20)
+    signal.pause()
+
+leaving.LATEST_SECONDS = 0.1
+child = Process(target=work)
+child.start()
+print(child.pid, flush=True)
+leaving.leave_in_time()
+threading.Thread.start = refuse
+stopping.stop()
+signal.alarm(20)
+signal.pause()
+"""
+
 
 def test_a_child_that_is_killed_while_it_looks_blocks_nobody() -> None:
     done = subprocess.run(
@@ -95,6 +121,16 @@ def test_a_signal_raises_the_flag_before_celery_hears_of_it() -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_worker_that_can_t_even_say_that_it_leaves_work_takes_its_children_along() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT_OF_THREADS], capture_output=True, text=True, check=False,
+        timeout=50,
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    eventually(lambda: is_gone(int(done.stdout)))
 
 
 @pytest.fixture
