@@ -24,6 +24,7 @@ from shared.model.media import Category
 from shared.model.naming import high_water
 from shared.model.narrowing import narrowed
 from shared.model.policy import MIB, Profile, default_profile
+from shared.model.webhook import LEASE
 from shared.ports import Cdn, Clock, ObjectStore, Rates, Staging
 from shared.records import Records
 from shared.services.adopting import Adoption
@@ -212,6 +213,7 @@ def sweep_rules(settings: Settings) -> SweepRules:
         gateway_files=None if days is None else timedelta(days=days),
         cap=settings.sweep_cap,
         stuck=_FORGOTTEN * timedelta(seconds=settings.redispatch_seconds),
+        lease=max(LEASE, timedelta(seconds=settings.lease_seconds)),
         reread_bytes=settings.audit_reread_bytes,
         staging_prefix=_staging_prefix(settings),
         high_water=high_water(settings.s3_staging_prefix),

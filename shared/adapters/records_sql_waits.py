@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, case, exists, func, or_, select
 
 from shared.adapters.sql_rows import value
 from shared.adapters.sql_time import db_now, has_come, has_lapsed
@@ -59,15 +59,14 @@ class SqlWaitRows:
         )
         return self._overdue(statement)
 
-    def due_deliveries(self) -> int:
+    def due_deliveries(self) -> tuple[int, int]:
         columns = deliveries.c
-        due = and_(
-            columns.state == DeliveryState.PENDING,
-            has_come(columns.due_at, _LONGEST_RETRY),
-            or_(columns.lease_until.is_(None), has_lapsed(columns.lease_until, LEASE)),
-        )
-        counted = select(func.count()).select_from(deliveries).where(due)
-        return self._connection.execute(counted).scalar_one()
+        due = and_(columns.state == DeliveryState.PENDING, has_come(columns.due_at, _LONGEST_RETRY))
+        is_free = columns.lease_until.is_(None)
+        is_left = has_lapsed(columns.lease_until, LEASE)
+        counts = (func.count(case((each, 1))) for each in (is_free, is_left))
+        row = self._connection.execute(select(*counts).where(due)).one()
+        return row[0], row[1]
 
     def unowned_deliveries(self, limit: int) -> list[str]:
         owned = exists().where(webhooks.c.id == deliveries.c.webhook_id)

@@ -144,8 +144,8 @@ class AuditRows(Protocol):
         """
         ...
 
-    def due_deliveries(self) -> int:
-        """Count the pending deliveries that are due and in nobody's hands."""
+    def due_deliveries(self) -> tuple[int, int]:
+        """Count the pending deliveries that are due: in nobody's hands, and taken for longer than may be."""
         ...
 
     def unowned_deliveries(self, limit: int) -> list[str]: ...

@@ -120,7 +120,16 @@ def test_deliveries_that_are_due_and_free_are_counted(rows: Transaction) -> None
     rows.webhooks.owe(deliveries)
     assert rows.webhooks.claim(deliveries[0].id, timedelta(seconds=30))
 
-    assert rows.audits.due_deliveries() == 2
+    assert rows.audits.due_deliveries() == (2, 0)
+
+
+def test_deliveries_that_were_taken_for_too_long_are_counted_apart(rows: Transaction) -> None:
+    webhook = rows.webhooks.add(a_webhook())
+    deliveries = [a_delivery(webhook.id) for _ in range(3)]
+    rows.webhooks.owe(deliveries)
+    assert rows.webhooks.claim(deliveries[0].id, -HOUR)
+
+    assert rows.audits.due_deliveries() == (2, 1)
 
 
 def test_expected_objects_know_their_file_and_their_row(rows: Transaction) -> None:

@@ -124,11 +124,12 @@ def test_what_was_queued_again_can_be_worked_off(grounds: Grounds) -> None:
     ("counts", "found"),
     [
         ([9, 9, 9, 9], 1),
-        ([8, 8, 7, 7], 2),
+        ([8, 8, 7, 7, 8, 8], 2),
+        ([8, 8, 7, 7, 10, 10], 1),
         ([9, 9, 10, 10], 0),
         ([9, 10], 0),
         ([10, 9], 0),
-        ([None, None, None, None], 10),
+        ([None] * 6, 10),
     ],
 )
 def test_of_a_long_queue_only_what_it_lacks_twice_is_stuck(

@@ -37,6 +37,7 @@ RULES: Final = SweepRules(
     job_records=30 * DAY,
     cap=100,
     gateway_files=30 * DAY,
+    lease=timedelta(milliseconds=50),
     staging_prefix=".staging/",
 )
 

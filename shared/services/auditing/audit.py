@@ -40,7 +40,8 @@ class Audit:
 
     Where a sweep removes such things at its second look it is `unswept`: by then that should be done.
     `given_up` is when an upload must have failed last for nothing of it to be kept any more.
-    Work that nobody took for `stuck` is forgotten. `looks` is how many strange objects the store is
+    Work that nobody took for `stuck` is forgotten; who has taken it and lives has shown that within a
+    `lease`. `looks` is how many strange objects the store is
     asked about; `cursor` is the key after which the look at the bucket begins, and later the one it
     came to. Its time `is_over`, too, when its process `is_stopping`.
     """
@@ -51,6 +52,7 @@ class Audit:
     unswept: datetime
     given_up: datetime
     stuck: timedelta
+    lease: timedelta
     looks: int
     is_over: Callable[[], bool]
     is_stopping: Callable[[], bool] = lambda: False

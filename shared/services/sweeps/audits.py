@@ -67,6 +67,7 @@ def _begun(sweeper: Sweeper, run: Run, *, cursor: str = "") -> Audit:
         unswept=latest - sweeper.rules.grace * _SECOND_LOOK,
         given_up=latest - sweeper.rules.failed_uploads,
         stuck=sweeper.rules.stuck,
+        lease=sweeper.rules.lease,
         looks=sweeper.rules.looks,
         is_over=lambda: run.is_late,
         is_stopping=run.is_stopping,

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from shared.model import naming
+from shared.model.webhook import LEASE
 from shared.ports import Board, Clock, Dispatcher, ObjectStore, Staging
 from shared.records import Records
 from shared.services.direct import DirectService
@@ -31,8 +32,8 @@ class SweepRules:
 
     What clients send straight to the store waits below `staging_prefix`, if they can.
 
-    For the auditor, due work that nobody was told of for `stuck` is forgotten, and a run reads about
-    `reread_bytes` again.
+    For the auditor, due work that nobody was told of for `stuck` is forgotten, who holds some and lives
+    shows it within a `lease`, and a run reads about `reread_bytes` again.
     """
 
     grace: timedelta
@@ -46,6 +47,7 @@ class SweepRules:
     looks: int = 5_000
     alarm: int = 1_000
     stuck: timedelta = timedelta(minutes=5)
+    lease: timedelta = LEASE
     reread_bytes: int = 10 * 1024**3
     staging_prefix: str | None = None
     high_water: str = naming.high_water(".staging/")  # a key of the bucket
