@@ -501,6 +501,35 @@ def test_what_cannot_be_read_while_others_can_is_found_and_the_others_are_read(
     ] * 2
 
 
+def test_what_cannot_be_read_is_found_though_a_run_begins_with_it(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sorted((grounds.file() for _ in range(6)), key=lambda each: each.id)
+    uploads = sorted((grounds.receiving() for _ in range(5)), key=lambda each: each.id)
+    bad, chunked = files[:3], uploads[:4]
+    deny(monkeypatch, *(each.key for each in bad))
+    deny_staging(grounds, monkeypatch, *(each.id for each in chunked))
+
+    night = grounds.run("reread")
+
+    expected = {(Kind.FILE_UNREADABLE, each.id, False) for each in bad}
+    expected |= {(Kind.CHUNK_UNREADABLE, each.id, False) for each in chunked}
+    assert set(findings(night)) == expected
+    assert (night["files"], night["chunks"], night["unread"]) == (6, 5, 7)
+
+
+def test_what_cannot_be_read_is_found_though_a_run_begins_and_ends_with_it(
+    grounds: Grounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sorted((grounds.file() for _ in range(4)), key=lambda each: each.id)
+    deny(monkeypatch, *(each.key for each in files[2:]))
+
+    nights = [grounds.run("reread", reread_bytes=2 * len(CONTENT)) for _ in range(2)]
+
+    expected = {(Kind.FILE_UNREADABLE, each.id, False) for each in files[2:]}
+    assert [set(findings(night)) for night in nights] == [set(), expected]
+
+
 def test_what_could_be_read_at_the_second_attempt_is_no_finding(
     grounds: Grounds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -642,12 +671,12 @@ def deny(monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
     monkeypatch.setattr(DiskObjects, "read", read_or_refuse)
 
 
-def deny_staging(grounds: Grounds, monkeypatch: pytest.MonkeyPatch, upload_id: str) -> None:
+def deny_staging(grounds: Grounds, monkeypatch: pytest.MonkeyPatch, *upload_ids: str) -> None:
     staging = type(grounds.factory.staging)
     read = staging.read
 
     def read_or_refuse(self: Any, chunk: Any, size: int) -> Any:
-        return unplugged() if chunk.upload_id == upload_id else read(self, chunk, size)
+        return unplugged() if chunk.upload_id in upload_ids else read(self, chunk, size)
 
     monkeypatch.setattr(staging, "read", read_or_refuse)
 

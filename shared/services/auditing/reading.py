@@ -3,8 +3,8 @@
 Goes round: each run goes on where the one before stopped, so that what was read longest ago is
 next. A damage is believed when it was read twice. Nothing is deleted: there may be a backup.
 
-What can't be read is a finding when it fails twice and another can be read right after: else the
-store is away, and the run ends. Neither keeps the cursors from going on.
+What can't be read is a finding when it fails twice and another can be read right after, for which a
+few are asked that follow: else the store is away, and the run ends. Neither keeps the cursors from going on.
 """
 
 import hashlib
@@ -29,6 +29,9 @@ Thing = TypeVar("Thing", Chunk, Expected)
 _PAGE: Final = 100
 _BLOCK: Final = 1024 * 1024
 _MOST_UNREAD: Final = 3  # then it is asked for another: if that can't be read either, it is away
+_MOST_ASKED: Final = (
+    5  # of those that follow, where none could be read so far; each may take its time
+)
 _FIRST: Final = ("", -1, -1)
 
 
@@ -38,8 +41,9 @@ class OutOfTime(Exception):  # no error: the run ends
 
 @dataclass(slots=True)
 class Doubts(Generic[Thing]):
-    """What of one round could not be read so far, and the last thing that could."""
+    """What of one round could not be read so far, the last thing that could, and where others are."""
 
+    following: Callable[..., Sequence[Thing]]
     unread: list[Thing] = field(default_factory=list)
     witness: Thing | None = None
 
@@ -66,12 +70,12 @@ class Reading:
 
     def _round(
         self,
-        following: Callable[[], Sequence[Thing]],
+        following: Callable[..., Sequence[Thing]],
         read: Callable[[Thing], bool],
         most: int,
     ) -> bool:
         """Read what follows, within the bounds, but one thing at least; True at the end of all."""
-        began, doubts = self.bytes, Doubts[Thing]()
+        began, doubts = self.bytes, Doubts[Thing](following)
         while things := following():
             for thing in things:
                 spent, size = self.bytes - began, _size(thing)
@@ -119,7 +123,8 @@ class Reading:
             except (NotFound, Damaged):
                 log.info("stored_bytes_gone")
             except Unavailable as problem:
-                if doubts.witness is None or not self._is_readable_still(doubts.witness):
+                doubts.witness = doubts.witness or self._witness(doubts, unread)
+                if doubts.witness is None or not self._is_readable(doubts.witness):
                     return False
                 self._report_unreadable(thing, problem)
                 continue
@@ -128,9 +133,20 @@ class Reading:
             self.unread -= 1
         return True
 
-    def _is_readable_still(self, witness: Thing) -> bool:
+    def _witness(self, doubts: Doubts[Thing], unread: Sequence[Thing]) -> Thing | None:
+        """Return one of a few others, far apart, that can be read; what is broken may lie together."""
+        found = doubts.following() or doubts.following(anew=True)
+        others = [each for each in found if _size(each) and each not in unread]
+        for each in others[:: len(others) // _MOST_ASKED + 1]:
+            if self.audit.stops():
+                break
+            if self._is_readable(each):
+                return each
+        return None
+
+    def _is_readable(self, thing: Thing) -> bool:
         try:
-            next(iter(_blocks(self.audit, witness)), None)
+            next(iter(_blocks(self.audit, thing)), None)
         except AppError:
             return False
         return True
@@ -155,17 +171,17 @@ class Reading:
             self.file_cursor = thing.file_id
             self.files += 1
 
-    def _next_files(self) -> Sequence[Expected]:
+    def _next_files(self, *, anew: bool = False) -> Sequence[Expected]:
         with self.audit.parts.records.read() as rows:
-            return rows.expected.files(self.file_cursor, _PAGE)
+            return rows.expected.files("" if anew else self.file_cursor, _PAGE)
 
-    def _next_chunks(self) -> Sequence[Chunk]:
+    def _next_chunks(self, *, anew: bool = False) -> Sequence[Chunk]:
         with self.audit.parts.records.read() as rows:
-            return rows.audits.chunks(self.chunk_cursor, _PAGE)
+            return rows.audits.chunks(_FIRST if anew else self.chunk_cursor, _PAGE)
 
     def _read_file(self, file: Expected) -> bool:
         """Compare its bytes; False when there was nothing to read."""
-        if not self._is_readable(file):
+        if not self._is_comparable(file):
             return False
         if self._sha256(file) == file.sha256:
             return True
@@ -179,7 +195,7 @@ class Reading:
             self.audit.found(Kind.FILE_DAMAGED, file.file_id, detail)
         return True
 
-    def _is_readable(self, file: Expected) -> bool:
+    def _is_comparable(self, file: Expected) -> bool:
         """Say whether its bytes are to be compared; what a listing can't show is reported here."""
         if file.successor is not None:
             return False
