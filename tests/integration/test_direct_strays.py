@@ -36,7 +36,7 @@ def test_parts_that_no_row_names_are_aborted_while_the_upload_is_open(far: Facto
     stray = begun(far, staged(upload.id))
     far.services.targets.sign(ALICE, upload.id)
 
-    audited = far.services.sweeps.run("audit")
+    audited = swept_later(far, "audit", timedelta(hours=2))
     seen, swept = (far.services.sweeps.run("multiparts") for _ in range(2))
 
     assert audited["findings"] == {"multipart_left": 1}

@@ -113,6 +113,7 @@ def multipart_left(grounds: Grounds, old: timedelta = 3 * DAY) -> Found:
     file = grounds.file()
     begun = grounds.factory.objects.begin_multipart(file.key, content_type="a/b", upload_id=file.id)
     grounds.touch(grounds.factory.folder / "objects" / "parts" / f"{begun}.json", old)
+    grounds.age("uploads", "updated_at", old, id=file.id)
     return {(Kind.MULTIPART_LEFT, file.id, False)}
 
 
@@ -168,6 +169,7 @@ def name_without_row(grounds: Grounds) -> Found:
     _stage(grounds, claim.upload.id, old=3 * DAY)
     for path in grounds.staged(claim.upload.id):
         grounds.touch(path, 3 * DAY)
+    grounds.age("uploads", "updated_at", 3 * DAY, id=claim.upload.id)
     return {(Kind.STAGED_UNKNOWN, claim.upload.id, False)}
 
 

@@ -38,7 +38,7 @@ class Parts:
 class Audit:
     """`latest` is when a thing without a row must have been touched last to be a finding.
 
-    Where a sweep removes such things at its second look it is `unswept`: by then that should be done.
+    A sweep that removes such things at its second look should have done so `patience` after the first.
     `given_up` is when an upload must have failed last for nothing of it to be kept any more.
     Work that nobody took for `stuck` is forgotten; who has taken it and lives has shown that within a
     `lease`. `looks` is how many strange objects the store is
@@ -49,8 +49,8 @@ class Audit:
     parts: Parts
     report: Report
     latest: datetime
-    unswept: datetime
     given_up: datetime
+    patience: timedelta
     stuck: timedelta
     lease: timedelta
     looks: int
@@ -62,6 +62,11 @@ class Audit:
     seen: int = 0
     foreign: int = 0
     capped: bool = False
+
+    @property
+    def unswept(self) -> datetime:
+        """When such a thing must have been touched last to be removed by now."""
+        return self.latest - self.patience
 
     def found(self, kind: Kind, subject: str, detail: str, repair: "Repair | None" = None) -> None:
         """Report a finding; `repair` is called where that is safe, and says whether it was done."""

@@ -6,6 +6,7 @@ from shared.model.lifecycle import FINAL_UPLOADS
 from shared.model.stored import OpenMultipart
 from shared.services.auditing.audit import Audit
 from shared.services.auditing.findings import Kind
+from shared.services.auditing.overlooked import overlooked
 from shared.services.finding import staged_of
 
 
@@ -45,11 +46,17 @@ def _left(audit: Audit, batch: Sequence[OpenMultipart]) -> list[tuple[OpenMultip
         for each in batch
         if each.key in direct and direct[each.key].multipart_id != each.multipart_id
     }
-    return [
+    left = [
         (each, owners[each.key])
         for each in batch
         if each.key in owners
         and each.key not in awaited
         and (owners[each.key] in ended or each.multipart_id in strays)
-        and each.started_at <= audit.unswept
     ]
+    changed = {upload.id: upload.updated_at for upload in uploads.values()}
+    since = {
+        each.multipart_id: max(each.started_at, changed.get(owner, each.started_at))
+        for each, owner in left
+    }
+    late = overlooked(audit, "multiparts", "multipart", since)
+    return [(each, owner) for each, owner in left if each.multipart_id in late]

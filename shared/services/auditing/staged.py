@@ -8,6 +8,7 @@ from shared.model.upload import Chunk
 from shared.ports import StagedChunk
 from shared.services.auditing.audit import BATCH, Audit
 from shared.services.auditing.findings import Kind
+from shared.services.auditing.overlooked import overlooked
 
 
 def chunks(audit: Audit) -> None:
@@ -24,9 +25,9 @@ def chunks(audit: Audit) -> None:
 
 
 def names(audit: Audit) -> None:
-    """Report old names that no chunk row knows, in folders that nobody touches any more."""
+    """Report names that no chunk row knows, in folders that nobody touches, and that no sweep removes."""
     for batch in audit.batches(_old(audit)):
-        there = _without_row(audit, batch)
+        there = _overlooked(audit, _without_row(audit, batch))
         for upload_id, found in groupby(there, key=attrgetter("upload_id")):
             # Listed before their rows were asked for: the upload may have ended in between.
             still = audit.parts.staging.sizes(upload_id)
@@ -76,3 +77,19 @@ def _old(audit: Audit) -> Iterator[StagedChunk]:
 def _without_row(audit: Audit, batch: Sequence[StagedChunk]) -> list[StagedChunk]:
     known = kept(audit, batch)
     return [each for each in batch if (each.upload_id, each.name) not in known]
+
+
+def _overlooked(audit: Audit, alone: Sequence[StagedChunk]) -> list[StagedChunk]:
+    with audit.parts.records.read() as rows:
+        uploads = rows.uploads.known(list({each.upload_id for each in alone}))
+    changed = {upload.id: upload.updated_at for upload in uploads.values()}
+    since = {
+        _path(each): max(each.touched_at, changed.get(each.upload_id, each.touched_at))
+        for each in alone
+    }
+    left = overlooked(audit, "staging-orphans", "staging", since)
+    return [each for each in alone if _path(each) in left]
+
+
+def _path(chunk: StagedChunk) -> str:
+    return f"{chunk.upload_id}/{chunk.name}"
