@@ -1,6 +1,7 @@
 """The auditor and the sweeps that want two looks: what is theirs still is no finding, what they leave is."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import pytest
 from shared.errors import Unavailable
 from shared.services.auditing.findings import Kind
 from shared.services.claims import Claim
+from shared.services.sweeps import SWEEPS, audits
 from tests.support import damages
 from tests.support.factory import a_factory
 from tests.support.grounds import DAY, HOUR, Grounds, findings
 from tests.support.straight import a_straight_store
 from tests.support.workshop import ALICE
+
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -88,6 +92,24 @@ def test_an_old_multipart_of_an_upload_that_ended_just_now_is_no_finding(
     assert young == []
     assert seen == ([] if is_swept else expected)
     assert late == expected
+
+
+def test_a_short_grace_leaves_a_sweep_the_time_for_its_turns(grounds: Grounds) -> None:
+    """It came an hour after the bytes were old enough, and again when a grace and that hour were over."""
+    planted = damages.multipart_left(grounds, old=4 * HOUR - MINUTE)
+
+    within = set(findings(grounds.run("audit", grace=HOUR)))
+    grounds.touch(next(parts_of(grounds)), 2 * HOUR)
+    grounds.sql("UPDATE uploads SET updated_at = 0")
+    beyond = set(findings(grounds.run("audit", grace=HOUR)))
+
+    assert (within, beyond) == (set(), planted)
+
+
+def test_the_auditor_allows_for_two_turns_of_every_sweep_that_wants_two_looks() -> None:
+    turns = {sweep.every for sweep in SWEEPS if sweep.name in {"multiparts", "staging-orphans"}}
+
+    assert 2 * max(turns) < audits._LATE
 
 
 def failed_long_ago(grounds: Grounds) -> Claim:

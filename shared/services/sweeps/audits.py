@@ -4,6 +4,7 @@ Neither removes anything; what they found is in the result, as counts for everyb
 for those at the command line.
 """
 
+from datetime import timedelta
 from typing import Any, Final
 
 from shared.services.auditing import checks
@@ -14,7 +15,9 @@ from shared.services.ending import Ending
 from shared.services.jobs import JobService
 from shared.services.sweeps.runs import Run, Sweeper
 
-_SECOND_LOOK: Final = 1.25  # of a grace after the first: sweeps may be late
+# Sweeps may be late for their second look: by a quarter of a grace, and that is three turns at least of
+# the slower of those that want one.
+_LATE: Final = timedelta(hours=3)
 
 
 def audit(sweeper: Sweeper, run: Run) -> None:
@@ -52,6 +55,7 @@ def reread(sweeper: Sweeper, run: Run) -> None:
 def _begun(sweeper: Sweeper, run: Run, *, cursor: str = "") -> Audit:
     with sweeper.records.read() as rows:
         latest = sweeper.latest(rows.now())
+    grace = sweeper.rules.grace
     return Audit(
         parts=Parts(
             sweeper.records,
@@ -65,7 +69,7 @@ def _begun(sweeper: Sweeper, run: Run, *, cursor: str = "") -> Audit:
         report=Report(repairs=run.cap),
         latest=latest,
         given_up=latest - sweeper.rules.failed_uploads,
-        patience=sweeper.rules.grace * _SECOND_LOOK,
+        patience=grace + max(grace / 4, _LATE),
         stuck=sweeper.rules.stuck,
         lease=sweeper.rules.lease,
         looks=sweeper.rules.looks,
