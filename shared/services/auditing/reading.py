@@ -29,9 +29,7 @@ Thing = TypeVar("Thing", Chunk, Expected)
 _PAGE: Final = 100
 _BLOCK: Final = 1024 * 1024
 _MOST_UNREAD: Final = 3  # then it is asked for another: if that can't be read either, it is away
-_MOST_ASKED: Final = (
-    5  # of those that follow, where none could be read so far; each may take its time
-)
+_MOST_ASKED: Final = 5  # of those that follow, where none could be read so far
 _FIRST: Final = ("", -1, -1)
 
 
