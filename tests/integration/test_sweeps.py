@@ -191,6 +191,31 @@ def test_a_database_whose_clock_jumped_ahead_ends_nothing(premises: Premises, na
     assert service.run(name)["removed"] == 1
 
 
+@pytest.mark.parametrize("name", ["staging-orphans", "multiparts", "object-orphans"])
+def test_a_database_whose_clock_jumped_ahead_makes_no_second_sighting(
+    premises: Premises, name: str
+) -> None:
+    class Behind(SystemClock):
+        def now(self) -> datetime:
+            return super().now() - DAY
+
+    if name == "object-orphans":
+        premises.put("2020/01/01/lost.txt", str(uuid7()))
+    else:
+        messy(premises, name, 1)
+    grow_old(premises, 30 * DAY)
+    first = premises.sweep(name, grace=DAY)
+    premises.age("sightings", "first_seen_at", DAY)
+    service = premises.sweeps(grace=DAY)
+    behind = replace(service, sweeper=replace(service.sweeper, clock=Behind()))
+
+    jumped = [behind.run(name, dry_run=is_dry) for is_dry in (True, False)]
+
+    assert [result["waiting"] for result in (first, jumped[1])] == [1, 1]
+    assert [result["removed"] for result in (first, *jumped)] == [0, 0, 0]
+    assert service.run(name)["removed"] == 1
+
+
 def test_all_sweeps_leave_a_living_service_alone(stored: Premises) -> None:
     stored.open_upload()
     stored.failed()
@@ -839,9 +864,7 @@ def test_parts_that_the_store_calls_old_are_aborted_at_their_second_sighting(
     premises: Premises,
 ) -> None:
     MESSES["multiparts"](premises)
-    for path in (premises.folder / "objects" / "parts").glob("*.json"):
-        long_ago = path.stat().st_mtime - 30 * DAY.total_seconds()
-        os.utime(path, (long_ago, long_ago))
+    grow_old(premises, 30 * DAY)
 
     first, soon = (premises.sweep("multiparts", grace=DAY) for _ in range(2))
     premises.age("sightings", "first_seen_at", 2 * DAY, kind="multipart")
@@ -1080,3 +1103,11 @@ def settle(premises: Premises, delivery_id: str) -> None:
         rows.webhooks.settle(
             delivery, DeliveryState.DELIVERED, pause=None, response_status=200, error=None
         )
+
+
+def grow_old(premises: Premises, by: timedelta) -> None:
+    """Let all that lies in the folders be older."""
+    for path in premises.folder.rglob("*"):
+        if path.is_file():
+            then = path.stat().st_mtime - by.total_seconds()
+            os.utime(path, (then, then))

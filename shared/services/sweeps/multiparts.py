@@ -73,11 +73,11 @@ def _seen_twice(
     sweeper: Sweeper, found: Sequence[OpenMultipart], *, dry_run: bool
 ) -> list[OpenMultipart]:
     """Return those that were abandoned a grace ago, too: a store's word for their age is not enough."""
-    names, grace = [each.multipart_id for each in found], sweeper.rules.grace
+    names = [each.multipart_id for each in found]
     if dry_run:
         with sweeper.records.read() as rows:
-            twice = set(rows.leases.seen(_KIND, names, grace))
+            twice = set(rows.leases.seen(_KIND, names, sweeper.apart(rows.now())))
     else:
         with sweeper.records.begin() as rows:
-            twice = set(rows.leases.sighted(_KIND, names, grace))
+            twice = set(rows.leases.sighted(_KIND, names, sweeper.apart(rows.now())))
     return [each for each in found if each.multipart_id in twice]

@@ -105,7 +105,7 @@ def _look_again(sweeper: Sweeper, run: Run, latest: datetime) -> None:
     """Remove what was found without a row a grace ago and still has none."""
     alarm = sweeper.rules.alarm
     with sweeper.records.read() as rows:
-        ripe = rows.leases.sightings(_KIND, sweeper.rules.grace, alarm + 1)
+        ripe = rows.leases.sightings(_KIND, sweeper.apart(rows.now()), alarm + 1)
     if len(ripe) > alarm:
         log.error("sweep_alarmed", extra={"sweep": run.sweep, "orphans": len(ripe)})
         run.facts["alarm"] = f"More than {alarm} objects have no row; none of them was removed."

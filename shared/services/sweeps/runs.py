@@ -76,6 +76,10 @@ class Sweeper:
         """
         return min(now, self.clock.now()) - self.rules.grace
 
+    def apart(self, now: datetime) -> timedelta:
+        """Return how long ago a first sighting must be, by the database's clock and by ours."""
+        return now - self.latest(now)
+
     def is_past(self, moment: datetime | None, age: timedelta = timedelta()) -> bool:
         """Say of what is over by the database's clock whether `moment` + `age` is so by ours too.
 

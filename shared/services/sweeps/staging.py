@@ -69,12 +69,11 @@ def _still_orphans(
 
 
 def _seen_twice(sweeper: Sweeper, paths: Sequence[str], *, dry_run: bool) -> set[str]:
-    grace = sweeper.rules.grace
     if dry_run:
         with sweeper.records.read() as rows:
-            return set(rows.leases.seen(_KIND, paths, grace))
+            return set(rows.leases.seen(_KIND, paths, sweeper.apart(rows.now())))
     with sweeper.records.begin() as rows:
-        return set(rows.leases.sighted(_KIND, paths, grace))
+        return set(rows.leases.sighted(_KIND, paths, sweeper.apart(rows.now())))
 
 
 def _path(chunk: StagedChunk) -> str:
