@@ -1,6 +1,7 @@
 """The records in SQLite (WAL) or PostgreSQL, behind `shared.records`.
 
-SQLite writes begin with BEGIN IMMEDIATE, so that a transaction never fails half way for a lock; a
+SQLite writes begin with BEGIN IMMEDIATE, so that a transaction never fails half way for a lock. What
+only reads sees one moment in both: SQLite has it so, PostgreSQL is told when the transaction begins. A
 connection never crosses a fork: whoever forks makes its own `SqlRecords`.
 """
 
@@ -72,7 +73,9 @@ class SqlRecords:
     ) -> None:
         self._engine = engine(url, pool_size=pool_size)
         self._silence: Silence | None = None
+        self._reading: dict[str, Any] = {"sluice_reads": True}
         if self._engine.dialect.name == "postgresql":
+            self._reading["isolation_level"] = "REPEATABLE READ"  # said with its BEGIN
             self._silence = bound(self._engine, transaction_seconds=transaction_seconds)
 
     @contextmanager
@@ -93,7 +96,7 @@ class SqlRecords:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         with self._answering(), self._engine.connect() as connection:
-            yield SqlTransaction(connection.execution_options(sluice_reads=True))
+            yield SqlTransaction(connection.execution_options(**self._reading))
 
     def check(self) -> None:
         with self.read() as rows:

@@ -108,7 +108,10 @@ class Records(Protocol):
         ...
 
     def read(self) -> AbstractContextManager[Transaction]:
-        """Open a transaction that only reads."""
+        """Open a transaction that only reads, and sees all rows as they were when it first looked.
+
+        What others commit meanwhile is for the next one: nobody waits for news inside of it.
+        """
         ...
 
     def check(self) -> None: ...

@@ -61,6 +61,39 @@ def test_closing_and_opening_again_finds_what_was_committed(database_url: str) -
         assert rows.uploads.find(made.id) == made
 
 
+def test_what_reads_sees_one_moment_and_what_comes_next_the_news(records: SqlRecords) -> None:
+    with records.begin() as rows:
+        upload = rows.uploads.add(an_upload(), HOUR)
+
+    with records.read() as rows:
+        before = rows.uploads.find(upload.id)
+        with records.begin() as others:
+            others.uploads.advance(upload.id, Event.SEAL)
+        seen = rows.uploads.find(upload.id), rows.uploads.known([upload.id])
+
+    assert seen == (before, {upload.id: before})
+    with records.read() as rows:
+        assert rows.uploads.known([upload.id])[upload.id].state is UploadState.SEALED
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_writes_sees_the_news_also_on_a_connection_that_read_before(
+    database_url: str,
+) -> None:
+    with (
+        closing(SqlRecords(database_url, pool_size=1)) as records,
+        closing(SqlRecords(database_url)) as others,
+    ):
+        with records.read() as rows:
+            rows.now()
+        with records.begin() as rows:
+            upload = an_upload()
+            assert rows.uploads.find(upload.id) is None
+            with others.begin() as elsewhere:
+                elsewhere.uploads.add(upload, HOUR)
+            assert rows.uploads.hold(upload.id, UploadState.RECEIVING)
+
+
 def test_the_check_of_a_database_that_answers_is_silent(records: SqlRecords) -> None:
     records.check()
 

@@ -68,11 +68,12 @@ class Cable:
         self._is_cut = False
 
     def loses_the_answer_to(self, needle: bytes, *, and_is_cut: bool = False) -> None:
-        """Let the next message with `needle` through, and end its connection at the answer.
+        """Let the next statement that ends with `needle` through, and end its connection at the answer.
 
         With `and_is_cut` all others, too, until it is mended.
         """
-        self._needle, self._cuts_then = needle, and_is_cut
+        # With its end: a transaction may begin with READ COMMITTED.
+        self._needle, self._cuts_then = needle + b"\0", and_is_cut
 
     def close(self) -> None:
         self.cut()
