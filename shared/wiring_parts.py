@@ -210,6 +210,7 @@ def sweep_rules(settings: Settings) -> SweepRules:
         failed_uploads=timedelta(days=settings.failed_upload_days),
         deleted_files=timedelta(days=settings.deleted_file_days),
         job_records=timedelta(days=settings.job_record_days),
+        lifetime=upload_rules(settings).lifetime,
         gateway_files=None if days is None else timedelta(days=days),
         cap=settings.sweep_cap,
         stuck=_FORGOTTEN * timedelta(seconds=settings.redispatch_seconds),

@@ -110,7 +110,7 @@ class ResumeService:
             upload = rows.uploads.find(capability.upload_id)
             if row is None or upload is None or not row.opens_with(capability.secret):
                 raise NotFound("upload")
-            if is_over(rows, upload, row):
+            if is_over(rows, upload, row, self.streams.chunks.lifetime):
                 raise Gone("This upload is over.", state=str(upload.state))
         return upload
 

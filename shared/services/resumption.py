@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.errors import NotFound
 from shared.model.job import Job
@@ -57,7 +57,7 @@ def _resumption(rows: Transaction, upload: Upload, row: Resumable) -> Resumption
     return Resumption(upload, row, size, offset, rows.jobs.of_upload(upload.id))
 
 
-def is_over(rows: Transaction, upload: Upload, row: Resumable) -> bool:
+def is_over(rows: Transaction, upload: Upload, row: Resumable, lifetime: timedelta) -> bool:
     """Say whether nothing more comes of the upload at its address."""
     match upload.state:
         case UploadState.CANCELLED | UploadState.EXPIRED:
@@ -67,13 +67,16 @@ def is_over(rows: Transaction, upload: Upload, row: Resumable) -> bool:
         case UploadState.RECEIVING:
             known = rows.uploads.known(row.parts) if row.parts else {}
             here = [each for each in known.values() if each.state is UploadState.RECEIVING]
-            return lasts_until(rows, upload) <= rows.now() or len(here) < len(row.parts)
+            return lasts_until(rows, upload, lifetime) <= rows.now() or len(here) < len(row.parts)
         case _:
             return False
 
 
-def lasts_until(rows: Transaction, upload: Upload) -> datetime:
-    """Return when an upload expires: what is to be joined does not before the last of it."""
+def lasts_until(rows: Transaction, upload: Upload, lifetime: timedelta) -> datetime:
+    """Return when an upload expires: what is to be joined does not before the last of it.
+
+    Of the others, what is so far ahead that bytes would bring it back counts for none but itself.
+    """
     is_joined = upload.transfer is Transfer.JOINED
     if not (upload.is_part or is_joined):
         return upload.expires_at
@@ -82,8 +85,10 @@ def lasts_until(rows: Transaction, upload: Upload) -> datetime:
     for each in finals:
         row = rows.resumables.find(each)
         together.update(() if row is None else row.parts)
+    latest = rows.now() + 2 * lifetime
     known = rows.uploads.known(list(together)).values()
-    return max(each.expires_at for each in known if each.state is UploadState.RECEIVING)
+    here = [each.expires_at for each in known if each.state is UploadState.RECEIVING]
+    return max([upload.expires_at, *(ends_at for ends_at in here if ends_at <= latest)])
 
 
 def _sum_of(rows: Transaction, part_ids: Sequence[str]) -> int | None:

@@ -4,20 +4,25 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from shared.adapters.clock_system import SystemClock
 from shared.errors import Conflict, NotFound
 from shared.model.caller import Caller, Scope
 from shared.model.job import Job
 from shared.model.lifecycle import Event, JobState, UploadState
 from shared.model.resumable import Capability, Resumable
 from shared.model.upload import NewUpload, Transfer, Upload
+from shared.services import resuming
 from shared.services.joining import Parts
+from shared.services.resumption import is_over, lasts_until
 from tests.support.factory import Factory, a_factory
-from tests.support.grounds import Grounds
+from tests.support.grounds import DAY, HOUR, Grounds
 from tests.support.races import at_once
 from tests.support.workshop import ALICE, Bytes
 
@@ -197,6 +202,93 @@ def test_what_is_to_be_joined_waits_for_the_last_of_it(grounds: Grounds) -> None
     file = factory.file(job_of(factory, final))
     assert file is not None
     assert factory.content(file.key) == b"hello" + b"a" * 200_000
+
+
+@pytest.mark.parametrize("asked", ["part", "final"])
+def test_one_that_is_asked_after_while_its_last_part_joins_is_not_over(
+    factory: Factory, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    new = NewUpload("upload", 5, transfer=Transfer.PART)
+    first, second = (factory.services.resuming.open(ALICE, new, None).capability for _ in range(2))
+    send(factory, entered(factory, first), b"hello")
+    parts = Parts([first.upload_id, second.upload_id], "final;…")
+    final = factory.services.resuming.join(ALICE, NewUpload("notes.txt"), None, parts).capability
+    last = entered(factory, second)
+    address = {"part": first, "final": final}[asked]
+
+    def joins_meanwhile(*said: Any) -> bool:
+        send(factory, last, b"world")
+        return is_over(*said)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resuming, "is_over", joins_meanwhile)
+        seen = entered(factory, address)
+
+    assert seen.state is UploadState.RECEIVING
+    assert states(factory) == ["joined", "joined", "sealed"]
+    assert entered(factory, address).state in {UploadState.JOINED, UploadState.SEALED}
+
+
+def test_the_end_of_what_has_just_been_joined_is_what_it_was(factory: Factory) -> None:
+    upload = part(factory, 5)
+    final = joined(factory, [upload])
+    send(factory, upload, b"hello")
+
+    with factory.records.begin() as rows:
+        lasts = [lasts_until(rows, each, HOUR) for each in (upload, final)]
+
+    assert lasts == [upload.expires_at, final.expires_at]
+
+
+def test_what_waits_for_parts_ends_when_these_do_by_both_clocks(grounds: Grounds) -> None:
+    class Behind(SystemClock):
+        def now(self) -> datetime:
+            return super().now() - 25 * HOUR
+
+    factory, service = grounds.factory, grounds.sweeps()
+    parts = [part(factory, 5), part(factory, 5)]
+    final = joined(factory, parts)
+    for each in parts:
+        factory.shift("uploads", "expires_at", -2 * HOUR, id=each.id)
+    factory.shift("uploads", "expires_at", -30 * HOUR, id=final.id)
+    behind = replace(service, sweeper=replace(service.sweeper, clock=Behind()))
+
+    swept = [behind.run("expired-uploads") for _ in range(2)]
+
+    # The second time it is known to last as long as its parts, and not looked at.
+    assert [(each["seen"], each["removed"]) for each in swept] == [(1, 0), (0, 0)]
+    assert states(factory) == ["receiving"] * 3
+    assert service.run("expired-uploads")["removed"] == 3
+
+
+def test_what_a_clock_put_far_ahead_keeps_no_other(grounds: Grounds) -> None:
+    factory = grounds.factory
+    far, other = part(factory, 5), part(factory, 5)
+    final = joined(factory, [far, other])
+    factory.shift("uploads", "expires_at", 400 * DAY, id=far.id)
+    for each in (other, final):
+        factory.shift("uploads", "expires_at", -2 * HOUR, id=each.id)
+
+    grounds.run("expired-uploads")
+
+    assert states(factory) == ["receiving", "expired", "expired"]
+
+
+def test_what_a_clock_put_far_ahead_is_waited_for_once_bytes_brought_it_back(
+    grounds: Grounds,
+) -> None:
+    factory = grounds.factory
+    far, other = part(factory, 200_000), part(factory, 5)
+    final = joined(factory, [far, other])
+    factory.shift("uploads", "expires_at", 400 * DAY, id=far.id)
+    for each in (other, final):
+        factory.shift("uploads", "expires_at", -2 * HOUR, id=each.id)
+    send(factory, far, b"a" * 100_000)
+
+    grounds.run("expired-uploads")
+
+    assert states(factory) == ["receiving"] * 3
+    assert len(factory.query("SELECT DISTINCT expires_at FROM uploads")) == 1
 
 
 def test_nobody_reads_the_addresses_of_parts_in_the_rows(factory: Factory) -> None:

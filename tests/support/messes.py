@@ -35,6 +35,7 @@ RULES: Final = SweepRules(
     failed_uploads=7 * DAY,
     deleted_files=30 * DAY,
     job_records=30 * DAY,
+    lifetime=timedelta(hours=1),
     cap=100,
     gateway_files=30 * DAY,
     lease=timedelta(milliseconds=50),

@@ -30,7 +30,8 @@ class SweepRules:
     store for the owner of `looks` of them. More orphaned objects than `alarm` are left alone: that
     many are a lost database, or a bucket that two services share.
 
-    What clients send straight to the store waits below `staging_prefix`, if they can.
+    An open upload waits `lifetime` for its next bytes. What clients send straight to the store waits
+    below `staging_prefix`, if they can.
 
     For the auditor, due work that nobody was told of for `stuck` is forgotten, who holds some and lives
     shows it within a `lease`, and a run reads about `reread_bytes` again.
@@ -40,6 +41,7 @@ class SweepRules:
     failed_uploads: timedelta
     deleted_files: timedelta
     job_records: timedelta
+    lifetime: timedelta
     cap: int
     gateway_files: timedelta | None = None
     budget: timedelta = timedelta(minutes=2)

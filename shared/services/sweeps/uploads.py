@@ -58,8 +58,9 @@ def _expire(sweeper: Sweeper, upload: Upload) -> bool:
         now = rows.uploads.find(upload.id)
         if now is None:
             return False
-        lasts = lasts_until(rows, now)
-        if lasts > rows.now():  # bytes have come meanwhile, or of what it is joined with
+        lasts = lasts_until(rows, now, sweeper.rules.lifetime)
+        # By one clock it is not over: bytes have come meanwhile, or of what it is joined with.
+        if lasts > rows.now() or not sweeper.is_past(lasts):
             rows.uploads.settle(upload.id, expires_at=lasts)
             return False
         rows.uploads.advance(upload.id, Event.EXPIRE)
