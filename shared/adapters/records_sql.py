@@ -21,7 +21,8 @@ from shared.adapters.records_sql_direct import SqlDirectRows
 from shared.adapters.records_sql_expected import SqlExpectedRows
 from shared.adapters.records_sql_files import SqlFileRows
 from shared.adapters.records_sql_grants import SqlGrantRows
-from shared.adapters.records_sql_jobs import SqlJobRows, SqlLeaseRows
+from shared.adapters.records_sql_jobs import SqlJobRows
+from shared.adapters.records_sql_leases import SqlLeaseRows
 from shared.adapters.records_sql_objects import SqlObjectRows
 from shared.adapters.records_sql_quotas import SqlQuotaRows
 from shared.adapters.records_sql_resumables import SqlResumableRows

@@ -1,8 +1,8 @@
-"""Rows of jobs, and of the named leases of periodic work."""
+"""Rows of jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -15,14 +15,18 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 
-from shared.adapters.sql_rows import insert_unless_there, value
+from shared.adapters.sql_rows import value
 from shared.adapters.sql_time import db_now, has_come, has_lapsed
-from shared.adapters.tables import jobs, leases, sightings
+from shared.adapters.tables import jobs
 from shared.model.job import LONGEST_PAUSE, Job
 from shared.model.lifecycle import FINAL_JOBS, Event, JobState, job_change
+
+# The end of a lease whose worker is said to be dead. It is over for a release that knows of no saying, too.
+_RELEASED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SqlJobRows:
@@ -52,7 +56,7 @@ class SqlJobRows:
         _, running = job_change(Event.CLAIM)
         # A queued job was put back by somebody who had counted: only a death uses the last one up.
         left = or_(jobs.c.state == JobState.QUEUED, jobs.c.attempts < max_attempts)
-        mine = and_(jobs.c.id == job_id, _free(lease), left)
+        mine = and_(jobs.c.id == job_id, _free(), left)
         return self._write(
             mine,
             state=running,
@@ -84,7 +88,7 @@ class SqlJobRows:
         event: Event,
         *,
         fence: int | None = None,
-        lapsed: timedelta | None = None,
+        until: datetime | None = None,
         **changes: Any,
     ) -> Job | None:
         sources, target = job_change(event)
@@ -93,8 +97,8 @@ class SqlJobRows:
             here = and_(here, jobs.c.fence == fence)
         else:
             changes["fence"] = jobs.c.fence + 1  # whoever runs it now has lost it
-        if lapsed is not None:
-            here = and_(here, _lapsed(lapsed))
+        if until is not None:
+            here = and_(here, jobs.c.lease_until == until)
         changes["finished_at"] = db_now() if target in FINAL_JOBS else None
         if isinstance(pause := changes.pop("pause", None), timedelta):
             changes["due_at"] = db_now(pause)
@@ -104,11 +108,23 @@ class SqlJobRows:
         told_lately = jobs.c.dispatched_at.between(db_now(-stale), db_now())
         statement = (
             select(jobs)
-            .where(_free(lease), or_(jobs.c.dispatched_at.is_(None), ~told_lately))
+            .where(or_(_due(), _lapsed(lease)), or_(jobs.c.dispatched_at.is_(None), ~told_lately))
             .order_by(jobs.c.due_at)
             .limit(limit)
         )
         return [_job(row) for row in self._connection.execute(statement).mappings()]
+
+    def release(self, seen: Sequence[Job], lease: timedelta) -> list[str]:
+        as_seen = tuple_(jobs.c.id, jobs.c.lease_until).in_(
+            [(job.id, job.lease_until) for job in seen]
+        )
+        statement = (
+            update(jobs)
+            .where(_lapsed(lease), as_seen)
+            .values(lease_until=_RELEASED)
+            .returning(jobs.c.id)
+        )
+        return list(self._connection.execute(statement).scalars())
 
     def dispatched(self, job_ids: Sequence[str]) -> None:
         statement = update(jobs).where(jobs.c.id.in_(job_ids)).values(dispatched_at=db_now())
@@ -144,90 +160,9 @@ class SqlJobRows:
         return None if row is None else _job(row)
 
 
-_LEASES: Final = select(
-    leases.c.name, leases.c.holder, leases.c.started_at, leases.c.finished_at, leases.c.result
-)
-
-
-class SqlLeaseRows:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def take(self, name: str, holder: str, lease: timedelta) -> bool:
-        insert_unless_there(self._connection, leases, [{"name": name}])
-        free = or_(
-            leases.c.lease_until.is_(None),
-            has_lapsed(leases.c.lease_until, lease),
-            leases.c.holder == holder,
-        )
-        statement = (
-            update(leases)
-            .where(leases.c.name == name, free)
-            .values(holder=holder, lease_until=db_now(lease), started_at=db_now())
-        )
-        return self._connection.execute(statement).rowcount == 1
-
-    def leave(self, name: str, holder: str, result: Mapping[str, Any] | None) -> None:
-        statement = (
-            update(leases)
-            .where(leases.c.name == name, leases.c.holder == holder)
-            .values(
-                lease_until=None,
-                finished_at=db_now(),
-                result=None if result is None else dict(result),
-            )
-        )
-        self._connection.execute(statement)
-
-    def results(self) -> list[dict[str, Any]]:
-        statement = _LEASES.order_by(leases.c.name)
-        return [dict(row) for row in self._connection.execute(statement).mappings()]
-
-    def find(self, name: str) -> dict[str, Any] | None:
-        found = self._connection.execute(_LEASES.where(leases.c.name == name)).mappings().first()
-        return None if found is None else dict(found)
-
-    def seen(self, kind: str, names: Sequence[str], grace: timedelta) -> list[str]:
-        ripe = and_(_these(kind, names), sightings.c.first_seen_at <= db_now(-grace))
-        return list(self._connection.execute(select(sightings.c.name).where(ripe)).scalars())
-
-    def sighted(self, kind: str, names: Sequence[str], grace: timedelta) -> list[str]:
-        if not names:
-            return []
-        # Asked before it is noted: a first sighting is never the second, however short the grace.
-        ripe = self.seen(kind, names, grace)
-        these = _these(kind, names)
-        self._connection.execute(update(sightings).where(these).values(last_seen_at=db_now()))
-        rows = [
-            {"kind": kind, "name": name, "first_seen_at": db_now(), "last_seen_at": db_now()}
-            for name in names
-        ]
-        insert_unless_there(self._connection, sightings, rows)
-        return ripe
-
-    def sightings(self, kind: str, grace: timedelta, limit: int) -> list[str]:
-        statement = (
-            select(sightings.c.name)
-            .where(sightings.c.kind == kind, sightings.c.first_seen_at <= db_now(-grace))
-            .order_by(sightings.c.first_seen_at, sightings.c.name)
-            .limit(limit)
-        )
-        return list(self._connection.execute(statement).scalars())
-
-    def forget(self, kind: str, names: Sequence[str]) -> None:
-        self._connection.execute(delete(sightings).where(_these(kind, names)))
-
-    def forget_unseen(self, kind: str, since: datetime) -> None:
-        unseen = and_(sightings.c.kind == kind, sightings.c.last_seen_at < since)
-        self._connection.execute(delete(sightings).where(unseen))
-
-
-def _these(kind: str, names: Sequence[str]) -> ColumnElement[bool]:
-    return and_(sightings.c.kind == kind, sightings.c.name.in_(names))
-
-
-def _free(lease: timedelta) -> ColumnElement[bool]:
-    return or_(_due(), _lapsed(lease))
+def _free() -> ColumnElement[bool]:
+    released = and_(jobs.c.state == JobState.RUNNING, jobs.c.lease_until <= _RELEASED)
+    return or_(_due(), released)
 
 
 def _due() -> ColumnElement[bool]:

@@ -27,7 +27,7 @@ class JobRows(Protocol):
         ...
 
     def claim(self, job_id: str, worker: str, lease: timedelta, max_attempts: int) -> Job | None:
-        """Take a due queued job, or one whose lease ran out and that has attempts left."""
+        """Take a due queued job, or one that was released and has attempts left."""
         ...
 
     def beat(self, job_id: str, fence: int, lease: timedelta) -> bool: ...
@@ -40,19 +40,27 @@ class JobRows(Protocol):
         event: Event,
         *,
         fence: int | None = None,
-        lapsed: timedelta | None = None,
+        until: datetime | None = None,
         **changes: Any,
     ) -> Job | None:
         """Move the job if it is where `event` starts; None when it is not.
 
         With `fence` only for the one who claimed it so; without, whoever runs it loses it.
-        With `lapsed`, how long a lease is, only if that of the job has run out. `pause` (a timedelta)
-        sets `due_at` that far ahead.
+        With `until` only if its lease still ends then. `pause` (a timedelta) sets `due_at` that far
+        ahead.
         """
         ...
 
     def waiting(self, stale: timedelta, lease: timedelta, limit: int) -> list[Job]:
         """Return due queued jobs, and running ones whose lease ran out, not told of lately."""
+        ...
+
+    def release(self, seen: Sequence[Job], lease: timedelta) -> list[str]:
+        """Say that the workers of these are dead: who claims may have them. Return whose they are.
+
+        Only those are released whose lease ran out and ends as it did when it was `seen`. A worker that
+        beats before another claims keeps its job.
+        """
         ...
 
     def dispatched(self, job_ids: Sequence[str]) -> None: ...

@@ -193,7 +193,7 @@ class ClaimService:
         with self.records.read() as rows:
             upload = rows.uploads.find(job.upload_id)
         if upload is not None:
-            self.give_up(Claim(job, upload, ()), error, lapsed=self.rules.lease)
+            self.give_up(Claim(job, upload, ()), error, until=job.lease_until)
 
     def _claim(self, rows: Transaction, job_id: str, worker: str) -> Claim:
         known = rows.jobs.find(job_id)

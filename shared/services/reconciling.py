@@ -6,7 +6,8 @@ nobody followed is lost, maybe with the worker that took it, and the window is `
 
 While the database is away nobody extends a lease. When it is back, leases that ran out are left alone
 for as long as one lasts: who lives beats meanwhile, and an outage costs no attempt. So they are when the
-database's clock was set, or the machine slept: whose lease is over may live all the same.
+database's clock was set, or the machine slept: whose lease is over may live all the same. Nobody takes
+a running job before it is released here.
 
 What can't be done of one row is logged, and keeps nobody from what is wanted of the others.
 """
@@ -142,9 +143,10 @@ class Reconciler:
         left = [job for job in waiting if job.state is JobState.RUNNING and is_clear]
         spent = [job for job in left if job.attempts >= most]
         done = {"ended": self._end(lost), "buried": self._bury(spent)}
+        dead = self._released([job for job in left if job not in spent])
         if backlog is None:
             return done
-        ring = [job for job in left if job not in spent and backlog < queued + lapsed]
+        ring = dead if backlog < queued + lapsed else []
         # Without those that a worker left behind: one death is no reason to ring for a whole queue.
         ring += [job for job in waiting if job.state is JobState.QUEUED and backlog < queued]
         told = [job.id for job in ring if self.dispatcher.process(job.id)]
@@ -171,6 +173,13 @@ class Reconciler:
                 except LeaseLost:
                     log.info("job_lost", extra={"job_id": job.id})
         return buried
+
+    def _released(self, dead: list[Job]) -> list[Job]:
+        if not dead:
+            return []
+        with self.records.begin() as rows:
+            released = rows.jobs.release(dead, self.claims.rules.lease)
+        return [job for job in dead if job.id in released]
 
     def _deliveries(self) -> dict[str, int]:
         with self.records.read() as rows:

@@ -79,12 +79,69 @@ def test_a_claimed_job_is_not_to_be_had_before_its_lease_ran_out(rows: Transacti
 def test_fence_and_attempts_grow_with_every_claim_until_the_last(rows: Transaction) -> None:
     job = rows.jobs.add(a_job())
 
-    claims = [rows.jobs.claim(job.id, str(n), OVER, MOST) for n in range(MOST + 1)]
+    claims = []
+    for number in range(MOST + 1):
+        claims.append(rows.jobs.claim(job.id, str(number), OVER, MOST))
+        lose(rows, job)
 
     assert [(each.fence, each.attempts) for each in claims if each] == [(1, 1), (2, 2), (3, 3)]
     assert claims[-1] is None
     started = {each.started_at for each in claims if each}
     assert len(started) == 1
+
+
+@pytest.mark.parametrize("lease", [OVER, DAY])
+def test_a_lease_that_ran_out_lets_nobody_have_the_job_before_it_is_released(
+    rows: Transaction, lease: timedelta
+) -> None:
+    first = a_claim(rows, lease=lease)
+
+    assert rows.jobs.claim(first.id, "two", LEASE, MOST) is None
+    assert rows.jobs.release([first], LEASE) == [first.id]
+
+    assert rows.jobs.lapsed(LEASE) == 1
+    assert [job.id for job in rows.jobs.waiting(OVER, LEASE, 10)] == [first.id]
+    second = rows.jobs.claim(first.id, "two", LEASE, MOST)
+    assert second is not None
+    assert (second.fence, second.attempts) == (2, 2)
+    assert not rows.jobs.beat(first.id, first.fence, LEASE)
+    assert rows.jobs.claim(first.id, "three", LEASE, MOST) is None
+
+
+def test_a_worker_that_beats_after_its_release_keeps_the_job(rows: Transaction) -> None:
+    first = a_claim(rows, lease=OVER)
+    rows.jobs.release([first], LEASE)
+
+    assert rows.jobs.beat(first.id, first.fence, LEASE)
+
+    assert rows.jobs.claim(first.id, "two", LEASE, MOST) is None
+    assert rows.jobs.lapsed(LEASE) == 0
+
+
+def test_only_what_lapsed_and_nobody_has_extended_since_is_released(rows: Transaction) -> None:
+    held, queued = a_claim(rows), rows.jobs.add(a_job())
+    beaten, left = a_claim(rows, lease=OVER), a_claim(rows, lease=OVER)
+    rows.jobs.beat(beaten.id, beaten.fence, 2 * OVER)
+    ended = a_claim(rows, lease=OVER)
+    rows.jobs.advance(ended.id, Event.GIVE_UP, fence=ended.fence)
+    before = [rows.jobs.find(each.id) for each in (held, queued, beaten, ended)]
+
+    assert rows.jobs.release([held, queued, beaten, ended, left], LEASE) == [left.id]
+    assert rows.jobs.release([], LEASE) == []
+
+    assert [rows.jobs.find(each.id) for each in (held, queued, beaten, ended)] == before
+
+
+def test_a_job_is_buried_only_as_it_was_left(rows: Transaction) -> None:
+    left = a_claim(rows, lease=OVER)
+    rows.jobs.beat(left.id, left.fence, 2 * OVER)
+    said: dict[str, Any] = {"fence": left.fence}
+
+    assert rows.jobs.advance(left.id, Event.GIVE_UP, until=left.lease_until, **said) is None
+
+    now = rows.jobs.find(left.id)
+    assert now is not None
+    assert rows.jobs.advance(left.id, Event.GIVE_UP, until=now.lease_until, **said) is not None
 
 
 def test_a_job_that_was_put_back_is_taken_however_often_it_was_tried(rows: Transaction) -> None:
@@ -135,6 +192,7 @@ def test_a_note_shows_where_a_job_is(rows: Transaction) -> None:
 
 def test_without_the_fence_of_the_last_claim_nothing_is_written(rows: Transaction) -> None:
     first = a_claim(rows, lease=OVER)
+    lose(rows, first)
     second = rows.jobs.claim(first.id, "two", LEASE, MOST)
 
     assert not rows.jobs.beat(first.id, first.fence, HOUR)
@@ -263,6 +321,7 @@ def test_a_lease_of_a_clock_that_was_ahead_is_over_and_its_fence_is_too(rows: Tr
     assert {job.id for job in rows.jobs.waiting(timedelta(), LEASE, 10)} == {first.id}
     assert rows.jobs.lapsed(LEASE) == 1
 
+    lose(rows, first)
     second = rows.jobs.claim(first.id, "second", LEASE, MOST)
 
     assert second is not None
@@ -364,6 +423,10 @@ def test_sightings_are_forgotten_by_name_or_when_not_seen_again(rows: Transactio
     leases.forget_unseen("object", since)
 
     assert leases.sightings("object", nothing, 10) == ["c"]
+
+
+def lose(rows: Transaction, job: Job) -> None:
+    rows.jobs.release(rows.jobs.many([job.id]), LEASE)
 
 
 def a_claim(rows: Transaction, lease: timedelta = LEASE, **said: Any) -> Job:

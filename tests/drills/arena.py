@@ -18,7 +18,7 @@ from shared.model.job import Job
 from shared.model.upload import NewUpload, Upload
 from tests.drills.asking import CALLER
 from tests.drills.faults import Faults
-from tests.drills.ports import Board, Receiver, let_time_pass, on_ports, ports_of
+from tests.drills.ports import Board, Receiver, let_time_pass, on_ports, ports_of, take_for_dead
 from tests.drills.proxies import Watched, WatchedRecords
 from tests.drills.verdicts import PortJudge
 from tests.support.factory import Factory, a_factory
@@ -124,6 +124,7 @@ class Arena:
                 job = rows.jobs.find(row["id"])
             assert job is not None
             let_time_pass(calm)
+            take_for_dead(calm)
             calm.run(job)
         self._deliver()
         for name in _SWEEPS * 2:

@@ -167,7 +167,6 @@ class Uploads(Truths):
         let_time_pass(self.world.calm)
         self.world.factory.reconciler().round()
         for item in self.items.values():
-            item.let_time_pass()
             item.reconcile()
 
     @rule()

@@ -22,7 +22,7 @@ class Item:
     kept: dict[int, bytes] = field(default_factory=dict)
     has_job: bool = False
     attempts: int = 0
-    waits: bool = False  # for time to pass: for its pause, or for the lease of who died
+    waits: bool = False  # for its pause to pass, or for somebody to see that its worker died
     is_hidden: bool = False
     is_gone: bool = False
 
@@ -138,8 +138,11 @@ class Item:
             self.state, self.waits = ("ready", False) if published else ("processing", True)
 
     def let_time_pass(self) -> None:
-        self.waits = False
+        """A pause is over. That a lease is does not let another have the job yet."""
+        self.waits = self.waits and self.state == "processing"
 
     def reconcile(self) -> None:
-        if self.state == "processing" and not self.waits and self.attempts >= MOST_ATTEMPTS:
+        """Time passes, and who died is taken for dead."""
+        self.waits = False
+        if self.state == "processing" and self.attempts >= MOST_ATTEMPTS:
             self.state = "failed"

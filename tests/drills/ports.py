@@ -167,6 +167,12 @@ def let_time_pass(factory: Factory) -> None:
             connection.execute(text(sooner))
 
 
+def take_for_dead(factory: Factory) -> None:
+    """Say of all workers that they are dead, as a reconciler would."""
+    with factory.records._engine.begin() as connection:
+        connection.execute(text("UPDATE jobs SET lease_until = 0 WHERE state = 'running'"))
+
+
 def let_expire(factory: Factory, *, but: str | None) -> None:
     """Let the time of all open uploads be over, but of this one."""
     over = "UPDATE uploads SET expires_at = 0 WHERE state = 'receiving' AND id != :but"

@@ -13,7 +13,7 @@ from shared.model.lifecycle import JobState
 from shared.services.claims import Claim
 from tests.drills.arena import Arena
 from tests.drills.asking import CALLER
-from tests.drills.ports import let_time_pass
+from tests.drills.ports import let_time_pass, take_for_dead
 from tests.support.factory import Factory
 
 Race = Callable[[Arena], None]
@@ -33,7 +33,7 @@ def eight_claim(arena: Arena) -> None:
         won = [each for each in arena.race([claim] * 8) if each is not None]
         assert len(won) == 1, f"{len(won)} have the job"
         fences.append(won[0].job.fence)
-        let_time_pass(arena.calm)
+        take_for_dead(arena.calm)
     assert fences == sorted(set(fences))
     arena.execute("UPDATE jobs SET attempts = 0 WHERE id = :id", id=job.id)
 
@@ -48,16 +48,15 @@ def workers_meet(arena: Arena) -> None:
 
 
 def a_late_worker_meets_its_heir(arena: Arena) -> None:
-    """The lease of each runs out while it works."""
+    """Each is taken for dead while it works."""
     job = arena.sealed()
 
-    def expire() -> None:
-        arena.execute("UPDATE jobs SET lease_until = 0 WHERE id = :id", id=job.id)
-
     works = [partial(arena.worked, job, str(number)) for number in range(3)]
-    arena.race([works[0], expire, works[1], expire, works[2]])
+    die = partial(take_for_dead, arena.calm)
+    arena.race([works[0], die, works[1], die, works[2]])
 
     let_time_pass(arena.calm)
+    take_for_dead(arena.calm)
     arena.calm.run(job)
     assert _job(arena, job).state is JobState.SUCCEEDED
     assert len(arena.calm.query(f"SELECT id FROM files WHERE id = '{job.upload_id}'")) == 1  # noqa: S608  # our own id

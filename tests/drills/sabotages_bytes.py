@@ -166,15 +166,11 @@ def states_not_asked() -> None:
 
 def claims_not_exclusive() -> None:
     """A job that somebody holds can be claimed."""
-    from sqlalchemy import ColumnElement, true
+    from sqlalchemy import true
 
     from shared.adapters import records_sql_jobs
 
-    def free(lease: Any) -> ColumnElement[bool]:
-        del lease
-        return true()
-
-    records_sql_jobs._free = free
+    records_sql_jobs._free = true
 
 
 def objects_left() -> None:

@@ -13,7 +13,15 @@ from tests.drills.asking import Client
 from tests.drills.faults import ONCE, Faults
 from tests.drills.ground import disks
 from tests.drills.kinds import Kind
-from tests.drills.ports import Hurry, Redis, let_expire, let_time_pass, limit_room, on_ports
+from tests.drills.ports import (
+    Hurry,
+    Redis,
+    let_expire,
+    let_time_pass,
+    limit_room,
+    on_ports,
+    take_for_dead,
+)
 from tests.drills.proxies import Watched, WatchedRecords
 from tests.drills.told import Told
 from tests.support.factory import Factory
@@ -129,6 +137,7 @@ def elsewhere(scene: Scene, calm: Scene) -> dict[str, Callable[[], object]]:
     def zombie() -> None:
         waiting = scene.redis.bell.delivered
         let_time_pass(scene.factory)
+        take_for_dead(scene.factory)
         calm.told.write("passed")
         if scene.operation.startswith("work"):
             calm.process(job(), "second")
@@ -139,7 +148,7 @@ def elsewhere(scene: Scene, calm: Scene) -> dict[str, Callable[[], object]]:
             calm.do(scene.operation)
 
     def robbed() -> None:
-        let_time_pass(scene.factory)
+        take_for_dead(scene.factory)
         claim = calm.factory.claims.claim(job(), "thief")
         if claim is not None:
             calm.told.write("robbed", job_id=claim.job.id, version=claim.job.version)

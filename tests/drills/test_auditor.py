@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from shared.adapters.records_sql_jobs import SqlLeaseRows
+from shared.adapters.records_sql_leases import SqlLeaseRows
 from shared.services.auditing import checks
 from shared.services.auditing.findings import Kind
 from shared.services.auditing.reading import Reading

@@ -148,6 +148,16 @@ def test_of_a_long_queue_only_what_it_lacks_twice_is_stuck(
     assert len(bell.processed) == found
 
 
+def test_a_job_that_the_auditor_rings_for_is_to_be_had(grounds: Grounds) -> None:
+    damages.lease_long_over(grounds)
+    grounds.factory.bell.processed.clear()
+
+    grounds.run("audit")
+
+    (job_id,) = grounds.factory.bell.processed
+    assert grounds.factory.claims.claim(job_id, "another") is not None
+
+
 def test_a_quota_that_was_lost_counts_its_files_on(grounds: Grounds) -> None:
     numbers = [grounds.file().number for _ in range(3)]
     grounds.sql("DELETE FROM quotas")

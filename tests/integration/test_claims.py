@@ -20,6 +20,7 @@ from shared.model.file import File
 from shared.model.job import Job
 from shared.model.lifecycle import JobState, UploadState
 from shared.services.claims import OUTAGE_LIMIT, OUTAGE_PAUSES, Claim, ClaimRules, ClaimService
+from shared.services.reconciling import Reconciled
 from tests.support.builders import a_file, a_job, an_upload
 from tests.support.cable import a_cable
 from tests.support.factory import Factory, a_factory
@@ -269,10 +270,20 @@ def test_sitting_out_waits_longer_each_time_and_a_day_at_most(factory: Factory, 
     assert factory.events() == ["file.failed"]
 
 
+def test_a_message_alone_takes_no_job_from_a_worker_that_slept(factory: Factory, job: Job) -> None:
+    claim = factory.claim(job)
+    factory.shift("jobs", "lease_until", -6 * HOUR, id=job.id)
+
+    assert factory.claims.claim(job.id, "another") is None
+
+    assert factory.claims.beat(claim)
+    assert factory.job(job).attempts == 1
+
+
 def test_a_job_whose_workers_all_died_is_buried(factory: Factory, job: Job) -> None:
     for _ in range(3):
         factory.claim(job)
-        factory.shift("jobs", "lease_until", -HOUR, id=job.id)
+        factory.lose(job)
     assert factory.claims.claim(job.id, "fourth") is None
 
     factory.claims.bury(factory.job(job))
@@ -288,10 +299,8 @@ def test_a_job_whose_workers_all_died_is_buried(factory: Factory, job: Job) -> N
 def test_a_job_whose_last_worker_was_heard_of_since_is_not_buried(
     factory: Factory, job: Job
 ) -> None:
-    for _ in range(2):
-        factory.claim(job)
-        factory.shift("jobs", "lease_until", -HOUR, id=job.id)
     last = factory.claim(job)
+    factory.shift("jobs", "lease_until", -HOUR, id=job.id)
     left = factory.job(job)
     assert factory.claims.beat(last)
 
@@ -378,7 +387,8 @@ def test_a_watched_claim_outlives_its_lease(sqlite: Factory) -> None:
         watch.check()
         assert sqlite.claims.claim(claim.job.id, "another") is None
 
-    assert eventually(lambda: sqlite.claims.claim(claim.job.id, "another"), 2) is not None
+    assert eventually(lambda: sqlite.reconciler().round() == Reconciled(rung=1), 2)
+    assert sqlite.claims.claim(claim.job.id, "another") is not None
 
 
 def test_a_watch_says_that_the_claim_was_taken_over(sqlite: Factory) -> None:

@@ -50,7 +50,7 @@ def test_a_worker_that_was_frozen_takes_nothing_from_the_file_that_others_made(
     frozen = Frozen(factory.objects)
 
     def others() -> None:
-        factory.shift("jobs", "lease_until", -timedelta(hours=1), id=job.id)
+        factory.lose(job)
         for _ in range(2):
             factory.run(job, worker="another")
         assert factory.job(job).state is JobState.SUCCEEDED

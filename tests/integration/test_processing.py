@@ -213,7 +213,7 @@ def test_a_worker_that_was_taken_over_changes_nothing_any_more(
 
     assert factory.snapshot() == seen[0]
     assert (factory.job(job).worker or "").startswith("another/")
-    factory.shift("jobs", "lease_until", -timedelta(hours=1), id=job.id)
+    factory.lose(job)
     ended = factory.run(job, worker="third")
     file = factory.file(job)
     assert (ended.state, ended.fence) == (JobState.SUCCEEDED, 3)
@@ -397,7 +397,7 @@ def test_what_an_earlier_attempt_published_is_ours(stored: Factory, kind: str) -
     stored.board.before["record"] = lambda: stored.take_over(job)
     stored.run(job)
     assert stored.file(job) is None
-    stored.shift("jobs", "lease_until", -timedelta(hours=1), id=job.id)
+    stored.lose(job)
 
     ended = stored.run(job)
 

@@ -15,7 +15,7 @@ from shared.model.lifecycle import JobState
 from shared.model.upload import Upload
 from shared.model.webhook import EventType
 from shared.records import Transaction
-from shared.services.claims import ClaimRules
+from shared.services.claims import Claim, ClaimRules
 from shared.services.events import Events
 from shared.services.reconciling import Reconciled
 from shared.services.sight import Sight
@@ -131,6 +131,29 @@ def test_a_job_that_has_to_wait_is_rung_for_once_it_is_due(factory: Factory, job
     assert factory.bell.processed == [job.id]
 
 
+@pytest.mark.parametrize("waiting", [1, None])
+def test_a_dead_workers_job_is_to_be_had_by_a_message_that_is_there(
+    factory: Factory, job: Job, waiting: int | None
+) -> None:
+    lapsed(factory, job)
+    factory.bell.waiting = waiting
+
+    assert factory.reconciler().round() == Reconciled()
+
+    assert factory.run(job).state is JobState.SUCCEEDED
+
+
+def test_who_beats_after_it_was_taken_for_dead_keeps_its_job(factory: Factory, job: Job) -> None:
+    claim = factory.claim(job)
+    lapsed(factory, job, claimed=False)
+    assert factory.reconciler().round() == Reconciled(rung=1)
+
+    assert factory.claims.beat(claim)
+
+    assert factory.claims.claim(job.id, "another") is None
+    assert factory.reconciler().round() == Reconciled()
+
+
 @pytest.mark.parametrize(("waiting", "rung"), [(0, 3), (2, 3), (3, 0), (9, 0)])
 def test_queued_jobs_are_not_rung_for_while_the_queue_holds_as_many(
     factory: Factory, waiting: int, rung: int
@@ -181,7 +204,7 @@ def test_after_an_outage_who_lives_has_a_lease_of_time_to_say_so(
     rounds = factory.reconciler(pause=timedelta(seconds=5), sight=Sight(lambda: now))
     for _ in range(attempts - 1):
         lapsed(factory, job)
-    claim = factory.claim(job)
+    claim = taken(factory, job)
     dead = factory.received(b"hello world")
     lapsed(factory, dead)
     lapsed(factory, job, claimed=False)
@@ -307,8 +330,7 @@ def test_jobs_that_used_their_attempts_up_are_buried_even_without_a_broker(
 ) -> None:
     factory.listen()
     for _ in range(3):
-        factory.claim(job)
-        factory.shift("jobs", "lease_until", -HOUR, id=job.id)
+        lapsed(factory, job)
     factory.bell.waiting = None
 
     assert factory.reconciler().round() == Reconciled(buried=1)
@@ -530,8 +552,14 @@ def test_a_round_ends_when_the_rows_do_not_answer(factory: Factory, job: Job) ->
 def lapsed(factory: Factory, job: Job, *, claimed: bool = True) -> None:
     """Let a worker claim the job, and its lease run out long ago."""
     if claimed:
-        factory.claim(job)
+        taken(factory, job)
     factory.shift("jobs", "lease_until", -HOUR, id=job.id)
+
+
+def taken(factory: Factory, job: Job) -> Claim:
+    """Let a worker claim the job, and whoever had it be taken for dead."""
+    is_held = factory.job(job).state is JobState.RUNNING
+    return factory.take_over(job) if is_held else factory.claim(job)
 
 
 def told_long_ago(factory: Factory, job: Job) -> None:

@@ -150,9 +150,15 @@ class Factory:
         return claimed
 
     def take_over(self, job: Job) -> Claim:
-        """Let the lease run out and another worker claim the job."""
-        self.shift("jobs", "lease_until", -timedelta(hours=1), id=job.id)
+        """Let its worker be taken for dead, and another claim the job."""
+        self.lose(job)
         return self.claim(job)
+
+    def lose(self, job: Job) -> None:
+        """Let the job's lease run out, and a reconciler see it."""
+        self.shift("jobs", "lease_until", -timedelta(days=1), id=job.id)
+        with self.records.begin() as rows:
+            assert rows.jobs.release([self.job(job)], self.claims.rules.lease) == [job.id]
 
     def with_objects(self, objects: ObjectStore) -> "Factory":
         return replace(self, services=replace(self.services, objects=objects), objects=objects)

@@ -103,6 +103,8 @@ def _tell_of_job(audit: Audit, job: Overdue) -> None:
 
 
 def _ring(audit: Audit, job_id: str) -> bool:
+    with audit.parts.records.begin() as rows:
+        rows.jobs.release(rows.jobs.many([job_id]), audit.stuck)
     if not audit.parts.dispatcher.process(job_id):
         return False
     with audit.parts.records.begin() as rows:
