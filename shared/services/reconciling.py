@@ -13,7 +13,7 @@ What can't be done of one row is logged, and keeps nobody from what is wanted of
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -23,7 +23,7 @@ from shared.errors import LeaseLost, Unavailable
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
 from shared.ports import Dispatcher
-from shared.records import Records
+from shared.records import Records, Transaction
 from shared.services.claims import ClaimService
 from shared.services.ending import Ending, is_left
 from shared.services.jobs import JobService
@@ -71,21 +71,15 @@ class Reconciler:
 
     def round(self) -> Reconciled | None:
         """Do one round; None when another process holds the lease."""
-        asked_at = self.sight.monotonic()
         with self.records.begin() as rows:
-            is_ours, now = rows.leases.take(_LEASE_NAME, self.holder, self.lease), rows.now()
-        lease = self.claims.rules.lease
-        was_away = self.sight.regain(self.pause + lease * _SHARE, lease)
-        if self.sight.was_set(now, asked_at, lease * _SHARE, lease) or was_away:
-            log.warning("leases_spared", extra={"seconds": lease.total_seconds()})
+            is_ours = rows.leases.take(_LEASE_NAME, self.holder, self.lease)
+            self._look(rows)
         if not is_ours:
             return None
         counts: dict[str, int] = {}
         for work in (self._jobs, self._deliveries, self._queue_jobless, self._release_hoarded):
-            with _item(work.__name__.strip("_")):
-                counts |= work()
+            counts |= self._done(work)
         done = Reconciled(**counts)
-        self.sight.keep()
         if done != Reconciled():
             log.info("work_reconciled", extra=asdict(done))
         return done
@@ -100,6 +94,29 @@ class Reconciler:
         if lapse is None:
             return self.pause
         return min(self.pause, max(lapse + _TICK, _SHORTEST))
+
+    def _done(self, work: Callable[[], dict[str, int]]) -> dict[str, int]:
+        """Do one kind of work; what went well says that the database was there all the time."""
+        counts: dict[str, int] = {}
+        try:
+            with _item(work.__name__.strip("_")):
+                counts = work()
+        except Unavailable:
+            # It may be one query that takes too long, in each round: then nobody was away.
+            with self.records.read() as rows:
+                self._look(rows)
+            raise
+        self.sight.keep()
+        return counts
+
+    def _look(self, rows: Transaction) -> None:
+        """Note that the database answers, and what time it says; if need be, spare leases from now on."""
+        lease = self.claims.rules.lease
+        share, asked_at = lease * _SHARE, self.sight.monotonic()
+        now = rows.now()
+        was_away = self.sight.regain(self.pause + share, lease)
+        if self.sight.was_set(now, asked_at, share, lease) or was_away:
+            log.warning("leases_spared", extra={"seconds": lease.total_seconds()})
 
     def _queue_jobless(self) -> dict[str, int]:
         """Give a job to uploads that were sealed without one: it is their only way on."""
@@ -131,16 +148,18 @@ class Reconciler:
         return {"released": released}
 
     def _jobs(self) -> dict[str, int]:
-        backlog, is_clear = self.dispatcher.backlog("ingest"), self.sight.is_clear
+        backlog = self.dispatcher.backlog("ingest")
         stale, lease = self.echo if backlog == 0 else self.stale, self.claims.rules.lease
         with self.records.read() as rows:
             waiting = rows.jobs.waiting(stale, lease, _BATCH)
+            self._look(rows)  # afterwards: by this clock they are over
             queued, lapsed = rows.jobs.queued(), rows.jobs.lapsed(lease)
             uploads = rows.uploads.known([job.upload_id for job in waiting])
         lost = [job for job in waiting if is_left(job, uploads.get(job.upload_id))]
         waiting = [job for job in waiting if job not in lost]
         most = self.claims.rules.max_attempts
-        left = [job for job in waiting if job.state is JobState.RUNNING and is_clear]
+        running = [job for job in waiting if job.state is JobState.RUNNING]
+        left = running if self.sight.is_clear else []
         spent = [job for job in left if job.attempts >= most]
         done = {"ended": self._end(lost), "buried": self._bury(spent)}
         dead = self._released([job for job in left if job not in spent])

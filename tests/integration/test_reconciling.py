@@ -4,11 +4,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from shared.adapters.records_sql import SqlTransaction
+from shared.adapters.records_sql_uploads import SqlUploadRows
 from shared.errors import LeaseLost, Unavailable
 from shared.model.job import Job
 from shared.model.lifecycle import JobState
@@ -27,6 +29,7 @@ from tests.support.workshop import ALICE
 from worker import reconciler
 from worker.watch import Watch
 
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 LEASE = timedelta(seconds=15)
@@ -60,6 +63,27 @@ class NoRows:
     def check(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+@dataclass
+class Clocks:
+    """Ours, and what the database says of its own, which may be set."""
+
+    seconds: float = 100.0
+    ahead: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.seconds + self.ahead)
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    made = Clocks()
+    monkeypatch.setattr(SqlTransaction, "now", lambda _: made.now())
+    return made
 
 
 @pytest.fixture
@@ -223,17 +247,73 @@ def test_after_an_outage_who_lives_has_a_lease_of_time_to_say_so(
     assert factory.job(job).attempts == attempts
 
 
-def test_a_clock_that_is_set_ends_no_lease_of_who_lives(factory: Factory, job: Job) -> None:
-    now = 100.0
-    rounds = factory.reconciler(pause=timedelta(seconds=5), sight=Sight(lambda: now))
+def test_a_clock_that_is_set_ends_no_lease_of_who_lives(
+    factory: Factory, job: Job, clocks: Clocks
+) -> None:
+    rounds = factory.reconciler(pause=timedelta(seconds=5), sight=Sight(clocks.monotonic))
     rounds.round()
     claim = factory.claim(job)
 
-    now -= 23  # what the database's is ahead then: a heartbeat less than a lease
+    clocks.ahead += 23  # a heartbeat less than a lease
     lapsed(factory, job, claimed=False)
 
     assert rounds.round() == Reconciled()
     assert factory.claims.beat(claim)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_clock_that_is_set_amid_a_round_ends_no_lease_of_who_lives(
+    factory: Factory, job: Job, clocks: Clocks, monkeypatch: pytest.MonkeyPatch, attempts: int
+) -> None:
+    rounds = factory.reconciler(pause=timedelta(seconds=5), sight=Sight(clocks.monotonic))
+    for _ in range(attempts - 1):
+        lapsed(factory, job)
+    claim = taken(factory, job)
+
+    def leap(queue: str) -> int:
+        if queue == "ingest":
+            clocks.ahead += 23
+            lapsed(factory, job, claimed=False)
+        return 0
+
+    monkeypatch.setattr(factory.bell, "backlog", leap)
+
+    assert rounds.round() == Reconciled()
+    assert factory.claims.beat(claim)
+
+
+@pytest.mark.parametrize(("seconds", "is_rung_for"), [(10.1, True), (16.0, False)])
+def test_a_query_that_takes_too_long_in_each_round_spares_no_dead(
+    factory: Factory,
+    job: Job,
+    clocks: Clocks,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    *,
+    is_rung_for: bool,
+) -> None:
+    rounds = factory.reconciler(pause=timedelta(seconds=5), sight=Sight(clocks.monotonic))
+    lapsed(factory, job)
+
+    def dawdle(*said: object) -> list[Upload]:
+        del said
+        clocks.seconds += 6
+        return []
+
+    def break_off(*said: object) -> list[Upload]:
+        del said
+        clocks.seconds += seconds
+        raise Unavailable("records", "canceled by its time-out")
+
+    monkeypatch.setattr(SqlUploadRows, "jobless", dawdle)
+    monkeypatch.setattr(SqlUploadRows, "hoarding", break_off)
+    for _ in range(5):
+        factory.bell.processed.clear()
+        with pytest.raises(Unavailable):
+            rounds.round()
+        clocks.seconds += 5
+
+    assert factory.bell.processed == [job.id] * is_rung_for
 
 
 def test_queued_jobs_need_not_wait_after_an_outage(factory: Factory, job: Job) -> None:
