@@ -161,18 +161,22 @@ class Reconciler:
         running = [job for job in waiting if job.state is JobState.RUNNING]
         left = running if self.sight.is_clear else []
         spent = [job for job in left if job.attempts >= most]
-        done = {"ended": self._end(lost), "buried": self._bury(spent)}
         dead = self._released([job for job in left if job not in spent])
-        if backlog is None:
-            return done
-        ring = dead if backlog < queued + lapsed else []
-        # Without those that a worker left behind: one death is no reason to ring for a whole queue.
-        ring += [job for job in waiting if job.state is JobState.QUEUED and backlog < queued]
+        told: list[str] = []
+        if backlog is not None:
+            ring = dead if backlog < queued + lapsed else []
+            # Without those that a worker left behind: one death is no reason to ring for a whole queue.
+            ring += [job for job in waiting if job.state is JobState.QUEUED and backlog < queued]
+            told = self._told(ring)
+        # What takes long of one of these has not kept the others waiting.
+        return {"rung": len(told), "ended": self._end(lost), "buried": self._bury(spent)}
+
+    def _told(self, ring: list[Job]) -> list[str]:
         told = [job.id for job in ring if self.dispatcher.process(job.id)]
         if told:
             with self.records.begin() as rows:
                 rows.jobs.dispatched(told)
-        return done | {"rung": len(told)}
+        return told
 
     def _end(self, lost: list[Job]) -> int:
         claims, ended = self.claims, 0

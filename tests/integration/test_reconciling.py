@@ -629,6 +629,22 @@ def test_a_round_ends_when_the_rows_do_not_answer(factory: Factory, job: Job) ->
         replace(factory.reconciler(), claims=away).round()
 
 
+def test_a_job_that_takes_too_long_to_bury_keeps_nobody_from_being_rung_for(
+    factory: Factory, job: Job
+) -> None:
+    dead = factory.received(b"hello world")
+    for _ in range(3):
+        lapsed(factory, job)
+    lapsed(factory, dead)
+    factory.bell.processed.clear()
+    away = replace(factory.claims, records=NoRows(Unavailable("records", "held by another")))
+
+    with pytest.raises(Unavailable):
+        replace(factory.reconciler(), claims=away).round()
+
+    assert factory.bell.processed == [dead.id]
+
+
 def lapsed(factory: Factory, job: Job, *, claimed: bool = True) -> None:
     """Let a worker claim the job, and its lease run out long ago."""
     if claimed:
