@@ -95,7 +95,7 @@ def put_back_meanwhile(factory: Factory, new: Job, *, frozen_for: timedelta = ti
 
     def others() -> None:
         threading.Event().wait(frozen_for.total_seconds())
-        factory.shift("jobs", "lease_until", -timedelta(hours=1), id=new.id)
+        factory.lose(new)
         assert factory.run(new, worker="another").state is JobState.SUCCEEDED
         undone.append(factory.run(heir(factory, FIRST)))
 
