@@ -81,6 +81,11 @@ class StagedChunk:
     def place(self) -> str:
         return self.upload_id
 
+    @property
+    def path(self) -> str:
+        """What it is called among all that is staged, also where its sightings are noted."""
+        return f"{self.upload_id}/{self.name}"
+
 
 class Staging(Protocol):
     """Bytes before publish. A name is written once and never touched again.

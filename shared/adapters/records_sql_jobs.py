@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -20,13 +20,13 @@ from sqlalchemy import (
 )
 
 from shared.adapters.sql_rows import value
-from shared.adapters.sql_time import db_now, has_come, has_lapsed
+from shared.adapters.sql_time import EPOCH, db_now, has_come, has_lapsed
 from shared.adapters.tables import jobs
 from shared.model.job import LONGEST_PAUSE, Job
 from shared.model.lifecycle import FINAL_JOBS, Event, JobState, job_change
 
 # The end of a lease whose worker is said to be dead. It is over for a release that knows of no saying, too.
-_RELEASED: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RELEASED: Final = EPOCH
 
 
 class SqlJobRows:

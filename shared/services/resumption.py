@@ -67,12 +67,13 @@ def is_over(rows: Transaction, upload: Upload, row: Resumable, lifetime: timedel
         case UploadState.RECEIVING:
             known = rows.uploads.known(row.parts) if row.parts else {}
             here = [each for each in known.values() if each.state is UploadState.RECEIVING]
-            return lasts_until(rows, upload, lifetime) <= rows.now() or len(here) < len(row.parts)
+            now = rows.now()
+            return lasts_until(rows, upload, now, lifetime) <= now or len(here) < len(row.parts)
         case _:
             return False
 
 
-def lasts_until(rows: Transaction, upload: Upload, lifetime: timedelta) -> datetime:
+def lasts_until(rows: Transaction, upload: Upload, now: datetime, lifetime: timedelta) -> datetime:
     """Return when an upload expires: what is to be joined does not before the last of it.
 
     Of the others, what is so far ahead that bytes would bring it back counts for none but itself.
@@ -85,7 +86,7 @@ def lasts_until(rows: Transaction, upload: Upload, lifetime: timedelta) -> datet
     for each in finals:
         row = rows.resumables.find(each)
         together.update(() if row is None else row.parts)
-    latest = rows.now() + 2 * lifetime
+    latest = now + 2 * lifetime
     known = rows.uploads.known(list(together)).values()
     here = [each.expires_at for each in known if each.state is UploadState.RECEIVING]
     return max([upload.expires_at, *(ends_at for ends_at in here if ends_at <= latest)])

@@ -37,15 +37,12 @@ def audited(environment: Mapping[str, str]) -> list[str]:
 
 def _swept(sweeps: SweepService, name: str) -> dict[str, Any]:
     """Run a sweep as soon as nobody else does: who comes second is turned away."""
-    result: dict[str, Any] = {}
 
-    def is_run() -> bool:
-        result.clear()
-        result.update(sweeps.run(name))
-        return "skipped" not in result
+    def run() -> dict[str, Any]:
+        result = sweeps.run(name)
+        return {} if "skipped" in result else result
 
-    eventually(is_run, _LONGEST_SECONDS, every=0.2, says=f"{name} never had its turn")
-    return result
+    return eventually(run, _LONGEST_SECONDS, every=0.2, says=f"{name} never had its turn")
 
 
 @contextmanager

@@ -639,9 +639,8 @@ def test_what_another_service_keeps_to_itself_hides_nothing_of_ours(
 
 
 def test_the_same_is_found_in_s3(in_s3: Grounds, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "shared.services.sweeps.audits._LATE", NOTHING
-    )  # S3 says itself when it began
+    # S3 says itself when it began.
+    monkeypatch.setattr("shared.services.sweeps.audits._LATE", NOTHING)
     every_state(in_s3)
     clean = in_s3.found()
     planted = [

@@ -1,15 +1,14 @@
 """Who clears what clients have sent to the store: the worker that copied it, or else a sweep."""
 
 from dataclasses import replace
-from datetime import datetime
 
 import pytest
 import requests
 
-from shared.adapters.clock_system import SystemClock
 from shared.model.lifecycle import JobState
 from shared.model.upload import NewUpload, Transfer
 from tests.integration.test_direct import DAY, FIVE, TEXT, opened, sealed, sent
+from tests.support.ages import behind
 from tests.support.factory import Factory
 from tests.support.pictures import a_png
 from tests.support.weather import Weather, an_error
@@ -63,14 +62,8 @@ def test_a_clock_of_the_database_that_is_ahead_forgets_no_row(far: Factory) -> N
     far.services.targets.sign(ALICE, upload.id)
     far.services.uploads.cancel(ALICE, upload.id)
     far.shift("direct", "links_until", -2 * DAY, upload_id=upload.id)
-    sweeper = far.services.sweeps.sweeper
 
-    class Behind(SystemClock):
-        def now(self) -> datetime:
-            return super().now() - 3 * DAY
-
-    behind = replace(sweeper, clock=Behind())
-    replace(far.services.sweeps, sweeper=behind).run("direct-leftovers")
+    behind(far.services.sweeps, 3 * DAY).run("direct-leftovers")
     known = far.query("SELECT * FROM direct")
     far.services.sweeps.run("direct-leftovers")
 

@@ -1,11 +1,9 @@
 """A database that was restored from before what lies in the bucket: nothing is removed for that."""
 
-import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,9 @@ from shared.model.naming import high_water
 from shared.ports import ObjectStore
 from shared.services.auditing.findings import Kind
 from tests.support import servers, weather
+from tests.support.ages import grow_old
 from tests.support.factory import Factory, a_factory
-from tests.support.grounds import Grounds
+from tests.support.grounds import DAY, Grounds
 from tests.support.weather import impatient, weather_before
 
 MARK = high_water(".staging/")
@@ -46,7 +45,7 @@ def test_what_came_after_the_dump_is_not_removed(
     with a_factory(tmp_path, url, objects=store) as factory:
         kept = after_a_restore(factory, tmp_path)
     with a_factory(tmp_path, url, objects=store) as factory:
-        grow_old(tmp_path)
+        grow_old(tmp_path, 3 * DAY)
         results = [swept(factory, name) for name in ("high-water", *REMOVERS * 3)]
 
         assert stored(factory) == kept
@@ -64,7 +63,7 @@ def test_new_uploads_after_the_restore_do_not_hide_that_others_are_missing(
         for number in range(9):
             factory.run(factory.received(b"since", f"since{number}.txt"))
         kept = stored(factory)
-        grow_old(tmp_path)
+        grow_old(tmp_path, 3 * DAY)
 
         results = [swept(factory, name) for name in ("high-water", *REMOVERS) * 2]
 
@@ -93,7 +92,7 @@ def test_once_it_is_settled_what_has_no_row_goes_after_another_grace(
         swept(factory, "object-orphans")  # a sighting from before the dump
         kept = after_a_restore(factory, tmp_path)
     with a_factory(tmp_path, url, objects=store) as factory:
-        grow_old(tmp_path)
+        grow_old(tmp_path, 3 * DAY)
         factory.services.sweeps.settle_older_database()
 
         first = swept(factory, "object-orphans")
@@ -117,7 +116,7 @@ def test_parts_that_were_seen_before_the_dump_are_seen_anew_after_it_is_settled(
         swept(factory, "multiparts")  # a sighting from before the dump
         after_a_restore(factory, tmp_path)
     with a_factory(tmp_path, url) as factory:
-        grow_old(tmp_path)
+        grow_old(tmp_path, 3 * DAY)
         factory.services.sweeps.settle_older_database()
 
         results = [swept(factory, "multiparts")["removed"] for _ in range(2)]
@@ -137,7 +136,7 @@ def test_the_bucket_of_another_database_is_left_alone(url: str, tmp_path: Path) 
         for number in range(9):
             factory.run(factory.received(b"ours", f"ours{number}.txt"))
             swept(factory, "high-water")
-        grow_old(tmp_path)
+        grow_old(tmp_path, 3 * DAY)
         results = [swept(factory, name) for name in REMOVERS * 3]
 
         assert all("alarm" in each for each in [before, *results])
@@ -259,11 +258,3 @@ def stored(factory: Factory) -> Mapping[str, Any]:
 def mark_after(factory: Factory) -> str:
     swept(factory, "high-water")
     return b"".join(factory.objects.read(MARK, 0, 200)).decode()
-
-
-def grow_old(folder: Path) -> None:
-    """Let all that lies on the disk be days old."""
-    for path in folder.rglob("*"):
-        if path.is_file() and path.suffix != ".db":
-            then = path.stat().st_mtime - timedelta(days=3).total_seconds()
-            os.utime(path, (then, then))

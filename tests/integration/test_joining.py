@@ -4,14 +4,12 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.adapters.clock_system import SystemClock
 from shared.errors import Conflict, NotFound
 from shared.model.caller import Caller, Scope
 from shared.model.job import Job
@@ -21,6 +19,7 @@ from shared.model.upload import NewUpload, Transfer, Upload
 from shared.services import resuming
 from shared.services.joining import Parts
 from shared.services.resumption import is_over, lasts_until
+from tests.support.ages import behind
 from tests.support.factory import Factory, a_factory
 from tests.support.grounds import DAY, HOUR, Grounds
 from tests.support.races import at_once
@@ -41,6 +40,16 @@ def factory(tmp_path: Path, database_url: str) -> Iterator[Factory]:
 @pytest.fixture
 def grounds(factory: Factory) -> Grounds:
     return Grounds(factory)
+
+
+def far_ahead_with_another(factory: Factory, size: int) -> Upload:
+    """Return a part that a clock put far ahead; the other, and what joins both, should be over."""
+    far, other = part(factory, size), part(factory, 5)
+    final = joined(factory, [far, other])
+    factory.shift("uploads", "expires_at", 400 * DAY, id=far.id)
+    for each in (other, final):
+        factory.shift("uploads", "expires_at", -2 * HOUR, id=each.id)
+    return far
 
 
 def part(factory: Factory, size: int | None) -> Upload:
@@ -235,25 +244,20 @@ def test_the_end_of_what_has_just_been_joined_is_what_it_was(factory: Factory) -
     send(factory, upload, b"hello")
 
     with factory.records.begin() as rows:
-        lasts = [lasts_until(rows, each, HOUR) for each in (upload, final)]
+        lasts = [lasts_until(rows, each, rows.now(), HOUR) for each in (upload, final)]
 
     assert lasts == [upload.expires_at, final.expires_at]
 
 
 def test_what_waits_for_parts_ends_when_these_do_by_both_clocks(grounds: Grounds) -> None:
-    class Behind(SystemClock):
-        def now(self) -> datetime:
-            return super().now() - 25 * HOUR
-
     factory, service = grounds.factory, grounds.sweeps()
     parts = [part(factory, 5), part(factory, 5)]
     final = joined(factory, parts)
     for each in parts:
         factory.shift("uploads", "expires_at", -2 * HOUR, id=each.id)
     factory.shift("uploads", "expires_at", -30 * HOUR, id=final.id)
-    behind = replace(service, sweeper=replace(service.sweeper, clock=Behind()))
 
-    swept = [behind.run("expired-uploads") for _ in range(2)]
+    swept = [behind(service, 25 * HOUR).run("expired-uploads") for _ in range(2)]
 
     # The second time it is known to last as long as its parts, and not looked at.
     assert [(each["seen"], each["removed"]) for each in swept] == [(1, 0), (0, 0)]
@@ -263,11 +267,7 @@ def test_what_waits_for_parts_ends_when_these_do_by_both_clocks(grounds: Grounds
 
 def test_what_a_clock_put_far_ahead_keeps_no_other(grounds: Grounds) -> None:
     factory = grounds.factory
-    far, other = part(factory, 5), part(factory, 5)
-    final = joined(factory, [far, other])
-    factory.shift("uploads", "expires_at", 400 * DAY, id=far.id)
-    for each in (other, final):
-        factory.shift("uploads", "expires_at", -2 * HOUR, id=each.id)
+    far_ahead_with_another(factory, 5)
 
     grounds.run("expired-uploads")
 
@@ -278,11 +278,7 @@ def test_what_a_clock_put_far_ahead_is_waited_for_once_bytes_brought_it_back(
     grounds: Grounds,
 ) -> None:
     factory = grounds.factory
-    far, other = part(factory, 200_000), part(factory, 5)
-    final = joined(factory, [far, other])
-    factory.shift("uploads", "expires_at", 400 * DAY, id=far.id)
-    for each in (other, final):
-        factory.shift("uploads", "expires_at", -2 * HOUR, id=each.id)
+    far = far_ahead_with_another(factory, 200_000)
     send(factory, far, b"a" * 100_000)
 
     grounds.run("expired-uploads")

@@ -108,26 +108,19 @@ signal.pause()
 
 
 def test_a_child_that_is_killed_while_it_looks_blocks_nobody() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=50
-    )
+    done = ran(SCRIPT)
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_signal_raises_the_flag_before_celery_hears_of_it() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SIGNALS], capture_output=True, text=True, check=False, timeout=50
-    )
+    done = ran(SIGNALS)
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_worker_that_can_t_even_say_that_it_leaves_work_takes_its_children_along() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SHORT_OF_THREADS], capture_output=True, text=True, check=False,
-        timeout=50,
-    )  # fmt: skip
+    done = ran(SHORT_OF_THREADS)
 
     assert done.returncode == 0
     eventually(lambda: is_gone(int(done.stdout)))
@@ -278,3 +271,9 @@ def queued(factory: Factory, job_id: str) -> Any:
         job = rows.jobs.find(job_id)
     assert job is not None
     return job if job.state is JobState.QUEUED and job.fence else None
+
+
+def ran(script: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=50
+    )

@@ -1,11 +1,10 @@
 """Every sweep on real parts: what it removes, and above all what it leaves alone."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from shared.services.sweeping import SweepService
 from shared.services.sweeps import SWEEPS
 from shared.services.sweeps.runs import Run, Sweep, Sweeper
 from shared.services.sweeps.staging import staging_orphans
+from tests.support.ages import behind, grow_old
 from tests.support.builders import a_chunk
 from tests.support.messes import DAY, MESSES, Premises
 from tests.support.workshop import ALICE, a_workshop
@@ -173,18 +173,11 @@ def test_what_is_not_old_enough_stays_however_often_it_is_seen(
     ],
 )
 def test_a_database_whose_clock_jumped_ahead_ends_nothing(premises: Premises, name: str) -> None:
-    class Behind(SystemClock):
-        def now(self) -> datetime:
-            return super().now() - 1000 * DAY
-
     messy(premises, name, 1)
     before = premises.snapshot()
     service = premises.sweeps()
 
-    results = [
-        replace(service, sweeper=replace(service.sweeper, clock=clock)).run(name)
-        for clock in (Behind(), Behind())
-    ]
+    results = [behind(service, 1000 * DAY).run(name) for _ in range(2)]
 
     assert premises.snapshot() == before
     assert [result["removed"] for result in results] == [0, 0]
@@ -195,21 +188,16 @@ def test_a_database_whose_clock_jumped_ahead_ends_nothing(premises: Premises, na
 def test_a_database_whose_clock_jumped_ahead_makes_no_second_sighting(
     premises: Premises, name: str
 ) -> None:
-    class Behind(SystemClock):
-        def now(self) -> datetime:
-            return super().now() - DAY
-
     if name == "object-orphans":
         premises.put("2020/01/01/lost.txt", str(uuid7()))
     else:
         messy(premises, name, 1)
-    grow_old(premises, 30 * DAY)
+    grow_old(premises.folder, 30 * DAY)
     first = premises.sweep(name, grace=DAY)
     premises.age("sightings", "first_seen_at", DAY)
     service = premises.sweeps(grace=DAY)
-    behind = replace(service, sweeper=replace(service.sweeper, clock=Behind()))
 
-    jumped = [behind.run(name, dry_run=is_dry) for is_dry in (True, False)]
+    jumped = [behind(service, DAY).run(name, dry_run=is_dry) for is_dry in (True, False)]
 
     assert [result["waiting"] for result in (first, jumped[1])] == [1, 1]
     assert [result["removed"] for result in (first, *jumped)] == [0, 0, 0]
@@ -864,7 +852,7 @@ def test_parts_that_the_store_calls_old_are_aborted_at_their_second_sighting(
     premises: Premises,
 ) -> None:
     MESSES["multiparts"](premises)
-    grow_old(premises, 30 * DAY)
+    grow_old(premises.folder, 30 * DAY)
 
     first, soon = (premises.sweep("multiparts", grace=DAY) for _ in range(2))
     premises.age("sightings", "first_seen_at", 2 * DAY, kind="multipart")
@@ -1103,11 +1091,3 @@ def settle(premises: Premises, delivery_id: str) -> None:
         rows.webhooks.settle(
             delivery, DeliveryState.DELIVERED, pause=None, response_status=200, error=None
         )
-
-
-def grow_old(premises: Premises, by: timedelta) -> None:
-    """Let all that lies in the folders be older."""
-    for path in premises.folder.rglob("*"):
-        if path.is_file():
-            then = path.stat().st_mtime - by.total_seconds()
-            os.utime(path, (then, then))

@@ -1,6 +1,5 @@
 """A factory with an auditor in it: a board that shows what it is told, and time set back."""
 
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from shared.services.claims import Claim
 from shared.services.joining import Parts
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import SweepRules
+from tests.support import ages
 from tests.support.factory import Factory
 from tests.support.messes import RULES
 from tests.support.pictures import a_png
@@ -221,8 +221,7 @@ class Grounds:
         return [path for path in self.factory.staged() if path.parent.name == upload_id]
 
     def touch(self, path: Path, old: timedelta) -> None:
-        then = path.stat().st_mtime - old.total_seconds()
-        os.utime(path, (then, then))
+        ages.touch(path, old)
 
     def _made(self, job: Job) -> File:
         self._shown(job)

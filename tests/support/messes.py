@@ -1,6 +1,5 @@
 """What the sweeps find: every kind of thing left lying about, and time set back."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -27,6 +26,7 @@ from shared.services.forgetting import forget
 from shared.services.jobs import JobService
 from shared.services.sweeping import SweepService
 from shared.services.sweeps.runs import Sweeper, SweepRules
+from tests.support import ages
 from tests.support.workshop import ALICE, Bytes, EmptyBoard, RecordingDispatcher, Workshop
 
 DAY: Final = timedelta(days=1)
@@ -198,9 +198,7 @@ class Premises:
         return owner, writer.name
 
     def touch(self, upload_id: str, name: str, old: timedelta) -> None:
-        path = self.folder / "staging" / upload_id[-2:] / upload_id / name
-        then = path.stat().st_mtime - old.total_seconds()
-        os.utime(path, (then, then))
+        ages.touch(self.folder / "staging" / upload_id[-2:] / upload_id / name, old)
 
 
 def _file(claim: Claim, etag: str, size: int) -> File:

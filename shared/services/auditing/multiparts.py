@@ -53,10 +53,6 @@ def _left(audit: Audit, batch: Sequence[OpenMultipart]) -> list[tuple[OpenMultip
         and each.key not in awaited
         and (owners[each.key] in ended or each.multipart_id in strays)
     ]
-    changed = {upload.id: upload.updated_at for upload in uploads.values()}
-    since = {
-        each.multipart_id: max(each.started_at, changed.get(owner, each.started_at))
-        for each, owner in left
-    }
-    late = overlooked(audit, "multiparts", "multipart", since)
+    things = {each.multipart_id: (each.started_at, owner) for each, owner in left}
+    late = overlooked(audit, "multiparts", "multipart", things)
     return [(each, owner) for each, owner in left if each.multipart_id in late]

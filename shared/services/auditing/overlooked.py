@@ -9,20 +9,26 @@ from shared.services.auditing.audit import Audit
 _CUT_SHORT: Final = ("error", "capped", "alarm")
 
 
-def overlooked(audit: Audit, sweep: str, kind: str, since: Mapping[str, datetime]) -> set[str]:
-    """Return which of these names the sweep should have removed; `since` is when each was changed last.
+def overlooked(
+    audit: Audit, sweep: str, kind: str, things: Mapping[str, tuple[datetime, str]]
+) -> set[str]:
+    """Return the names of `things` that the sweep should have removed.
 
-    What is old may be nobody's since a moment ago. Since when it is, the sweep has noted that saw it;
-    what it has not seen was somebody's, or too young, when it was last through with all.
+    With each goes when it was touched last, and the id of its upload. What is old may be nobody's since
+    a moment ago. Since when it is, the sweep has noted if it has seen it; what it has not seen was
+    somebody's, or too young, when it was last through with all.
     """
-    old = [name for name, moment in since.items() if moment <= audit.unswept]
+    old = {name: owner for name, (moment, owner) in things.items() if moment <= audit.unswept}
     if not old:
         return set()
     with audit.parts.records.read() as rows:
-        seen = rows.leases.seen(kind, old, timedelta())
-        seen_long_ago = set(rows.leases.seen(kind, old, audit.patience))
+        uploads = rows.uploads.known(list(set(old.values())))
+        changed = {each.id for each in uploads.values() if each.updated_at > audit.unswept}
+        names = [name for name, owner in old.items() if owner not in changed]
+        seen = rows.leases.seen(kind, names, timedelta())
+        seen_long_ago = set(rows.leases.seen(kind, names, audit.patience))
         last = rows.leases.find(f"sweep:{sweep}") or {}
-    unseen = set() if _was_through_after(last, audit.unswept) else set(old).difference(seen)
+    unseen = set() if _was_through_after(last, audit.unswept) else set(names).difference(seen)
     return seen_long_ago | unseen
 
 

@@ -80,16 +80,6 @@ def _without_row(audit: Audit, batch: Sequence[StagedChunk]) -> list[StagedChunk
 
 
 def _overlooked(audit: Audit, alone: Sequence[StagedChunk]) -> list[StagedChunk]:
-    with audit.parts.records.read() as rows:
-        uploads = rows.uploads.known(list({each.upload_id for each in alone}))
-    changed = {upload.id: upload.updated_at for upload in uploads.values()}
-    since = {
-        _path(each): max(each.touched_at, changed.get(each.upload_id, each.touched_at))
-        for each in alone
-    }
-    left = overlooked(audit, "staging-orphans", "staging", since)
-    return [each for each in alone if _path(each) in left]
-
-
-def _path(chunk: StagedChunk) -> str:
-    return f"{chunk.upload_id}/{chunk.name}"
+    things = {each.path: (each.touched_at, each.upload_id) for each in alone}
+    left = overlooked(audit, "staging-orphans", "staging", things)
+    return [each for each in alone if each.path in left]

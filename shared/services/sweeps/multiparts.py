@@ -74,10 +74,5 @@ def _seen_twice(
 ) -> list[OpenMultipart]:
     """Return those that were abandoned a grace ago, too: a store's word for their age is not enough."""
     names = [each.multipart_id for each in found]
-    if dry_run:
-        with sweeper.records.read() as rows:
-            twice = set(rows.leases.seen(_KIND, names, sweeper.apart(rows.now())))
-    else:
-        with sweeper.records.begin() as rows:
-            twice = set(rows.leases.sighted(_KIND, names, sweeper.apart(rows.now())))
+    twice = sweeper.seen_twice(_KIND, names, dry_run=dry_run)
     return [each for each in found if each.multipart_id in twice]

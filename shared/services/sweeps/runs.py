@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -81,6 +81,14 @@ class Sweeper:
     def apart(self, now: datetime) -> timedelta:
         """Return how long ago a first sighting must be, by the database's clock and by ours."""
         return now - self.latest(now)
+
+    def seen_twice(self, kind: str, names: Sequence[str], *, dry_run: bool) -> set[str]:
+        """Return those that were seen a grace ago, too. That they were seen now a dry run does not note."""
+        if dry_run:
+            with self.records.read() as rows:
+                return set(rows.leases.seen(kind, names, self.apart(rows.now())))
+        with self.records.begin() as rows:
+            return set(rows.leases.sighted(kind, names, self.apart(rows.now())))
 
     def is_past(self, moment: datetime | None, age: timedelta = timedelta()) -> bool:
         """Say of what is over by the database's clock whether `moment` + `age` is so by ours too.

@@ -45,8 +45,9 @@ def _sweep_folder(
     orphans = [each for each in folder if each.name not in kept]
     for start in range(0, len(orphans), _BATCH):
         batch = orphans[start : start + _BATCH]
-        twice = _seen_twice(sweeper, [_path(each) for each in batch], dry_run=run.dry_run)
-        ripe = [each for each in batch if _path(each) in twice]
+        paths = [each.path for each in batch]
+        twice = sweeper.seen_twice(_KIND, paths, dry_run=run.dry_run)
+        ripe = [each for each in batch if each.path in twice]
         run.note("waiting", len(batch) - len(ripe))
         run.capped = run.capped or len(ripe) > run.room
         ripe = ripe[: run.room]
@@ -66,15 +67,3 @@ def _still_orphans(
     with sweeper.records.read() as rows:
         kept = rows.chunks.names(upload_id)
     return [each for each in ripe if each.name not in kept]
-
-
-def _seen_twice(sweeper: Sweeper, paths: Sequence[str], *, dry_run: bool) -> set[str]:
-    if dry_run:
-        with sweeper.records.read() as rows:
-            return set(rows.leases.seen(_KIND, paths, sweeper.apart(rows.now())))
-    with sweeper.records.begin() as rows:
-        return set(rows.leases.sighted(_KIND, paths, sweeper.apart(rows.now())))
-
-
-def _path(chunk: StagedChunk) -> str:
-    return f"{chunk.upload_id}/{chunk.name}"

@@ -55,12 +55,12 @@ def _expire(sweeper: Sweeper, upload: Upload) -> bool:
     with sweeper.records.begin() as rows:
         if not rows.uploads.hold(upload.id, UploadState.RECEIVING):
             return False
-        now = rows.uploads.find(upload.id)
-        if now is None:
+        found, now = rows.uploads.find(upload.id), rows.now()
+        if found is None:
             return False
-        lasts = lasts_until(rows, now, sweeper.rules.lifetime)
+        lasts = lasts_until(rows, found, now, sweeper.rules.lifetime)
         # By one clock it is not over: bytes have come meanwhile, or of what it is joined with.
-        if lasts > rows.now() or not sweeper.is_past(lasts):
+        if lasts > now or not sweeper.is_past(lasts):
             rows.uploads.settle(upload.id, expires_at=lasts)
             return False
         rows.uploads.advance(upload.id, Event.EXPIRE)
